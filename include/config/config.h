@@ -1,0 +1,191 @@
+/* The configuration: read once from JSON with comments and the environment into an immutable struct. A reload makes a
+ * new one. Everything it points to lives in its own arena. Units stand in the names; durations may be written in the
+ * file as "30d", "24h", "10m", "5s", "250ms" or a number of milliseconds, sizes as "64KiB", "1MiB", "2GiB" or bytes. */
+#ifndef HEADGATE_CONFIG_CONFIG_H
+#define HEADGATE_CONFIG_CONFIG_H
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/slice.h"
+
+struct slices {
+	const struct slice *at;
+	size_t count;
+};
+
+struct config_pair {
+	struct slice name, value;
+};
+
+struct config_pairs {
+	const struct config_pair *at;
+	size_t count;
+};
+
+struct config_address {
+	struct slice host; /* a numeric IPv4 or IPv6 address without brackets */
+	uint16_t port;     /* 0: any */
+};
+
+/* An IPv4 network is stored as ::ffff:a.b.c.d/96+n. */
+struct config_network {
+	uint8_t address[16];
+	uint8_t bits;
+};
+
+enum durability { DURABILITY_DISK, DURABILITY_OS };
+enum source_kind { SOURCE_BROWSER, SOURCE_APP, SOURCE_SERVER };
+enum source_unfit { SOURCE_UNFIT_REJECT, SOURCE_UNFIT_KEEP };
+enum dedup_mode { DEDUP_MODE_ID, DEDUP_MODE_ID_FINGERPRINT };
+enum dead_letter_payload { PAYLOAD_CONSENTED, PAYLOAD_NEVER, PAYLOAD_ALWAYS };
+enum forward_mode { FORWARD_EXACTLY_ONCE, FORWARD_AT_LEAST_ONCE };
+enum consent_state { CONSENT_UNKNOWN, CONSENT_DENIED, CONSENT_GRANTED };
+
+struct config_limits {
+	uint32_t body_bytes;         /* 1 MiB */
+	uint32_t inflated_bytes;     /* 4 MiB */
+	uint32_t event_bytes;        /* 64 KiB */
+	uint32_t events;             /* 1000 a request */
+	uint32_t depth;              /* 32, counted within the event's own root as 1 */
+	uint32_t header_bytes;       /* 16 KiB */
+	uint32_t request_line_bytes; /* 16 KiB */
+	uint32_t query_arguments;    /* 256 */
+	uint32_t id_bytes;           /* 256 */
+	uint32_t event_id_bytes;     /* 128 */
+	uint32_t head_timeout_ms;    /* 10 s, absolute */
+	uint32_t body_rate_bytes;    /* 1 KiB a second … */
+	uint32_t body_rate_over_ms;  /* … averaged over 20 s */
+	uint32_t connections;        /* in all: 20,000, lowered to what RLIMIT_NOFILE allows */
+	uint32_t connections_per_address; /* 256 per IPv4 address or IPv6 /64; loopback and trusted proxies exempt */
+	uint32_t idle_timeout_ms;    /* keep-alive: 75 s */
+};
+
+struct config_consent_default {
+	struct slice purpose;
+	enum consent_state state;
+};
+
+struct source {
+	struct slice name;
+	uint32_t index;               /* place in config.sources */
+	enum source_kind kind;
+	struct slices keys;
+	struct slices origins;        /* exact "https://shop.example" or "null"; "http://localhost:*" any port */
+	const struct config_consent_default *consent_defaults;
+	size_t consent_defaults_count;
+	struct slice dedup_group;     /* default: name */
+	enum dedup_mode dedup_mode;   /* default: id+fingerprint for browser and app, id for server */
+	uint64_t dedup_window_ms;     /* default 24 h */
+	enum source_unfit unknown_events;
+	enum source_unfit invalid_events;
+	enum dead_letter_payload dead_letter_payload;
+	bool accept_aliases;          /* apply the catalog's aliases to this source's events */
+	uint32_t body_bytes;          /* own limits; default: config.limits */
+	uint32_t inflated_bytes;
+	uint32_t event_bytes;
+	uint32_t events;
+};
+
+/* Maps a further public path, or a prefix where it ends in "*", to a route's own path. */
+struct config_path {
+	struct slice path, route;
+};
+
+struct config {
+	struct arena arena;
+	struct slice file;   /* SLICE_NONE: embedded defaults only */
+	struct slice folder; /* relative paths in the file start here */
+
+	struct slice data_dir;
+	uint32_t lanes;      /* 0: auto, as many as cores */
+	enum durability durability;
+	struct config_address listen;
+	bool allow_dev_key;
+	enum log_level log_level;
+	enum log_format log_format;
+
+	struct {
+		struct config_address listen;
+		struct slice token_file; /* default <data_dir>/admin.token */
+		struct slices hosts;     /* further values of Host that are served; loopback names and the address always are */
+	} admin;
+
+	struct config_limits limits;
+	struct {
+		const struct config_path *paths;
+		size_t paths_count;
+		const struct config_network *trusted_proxies;
+		size_t trusted_proxies_count;
+	} http;
+
+	struct {
+		struct slice dir;
+		bool is_public;             /* catalog.public */
+		struct slice base_uri;      /* default urn:headgate: */
+		struct config_pairs default_models; /* catalog.default_model.<event>: "2" */
+	} catalog;
+
+	struct {
+		struct slice events, rejected, unverified, consent, erasures, checkpoints;
+		struct slices key;          /* JSON Pointers, first present wins */
+		bool create;
+		uint32_t partitions;        /* for created topics: 6 */
+		uint32_t replication;       /* 0: the broker's default */
+	} topics;
+
+	struct {
+		uint64_t disk_budget_bytes; /* of the data directory: 10 GiB */
+		uint64_t reserve_bytes;     /* free space of the file system that is left alone: 256 MiB */
+		uint32_t file_bytes;        /* 64 MiB */
+		uint32_t sync_interval_ms;  /* os mode: 100 */
+		uint64_t grace_ms;          /* how long forwarded files are kept: 0 in this version */
+	} journal;
+
+	struct {
+		uint64_t memory_bytes;      /* of the table: 256 MiB */
+		uint32_t bucket_ms;         /* resolution of the windows: 10 min */
+	} dedup;
+
+	struct config_pairs kafka;      /* straight to librdkafka; empty: files sink */
+	struct {
+		enum forward_mode mode;
+		uint32_t batch_events;      /* 10,000 */
+		uint32_t batch_ms;          /* 500 */
+		uint64_t memory_bytes;      /* of librdkafka's queue: 64 MiB */
+	} forward;
+	struct {
+		uint64_t retention_ms;      /* 0: kept for ever */
+		bool compress;              /* closed hours become .ndjson.gz beside the folder's .ndjson files' names */
+	} files;
+
+	uint32_t drain_timeout_ms;      /* 25 s */
+
+	const struct source *sources;
+	size_t sources_count;
+};
+
+struct config_options {
+	const char *file;     /* --config, or NULL: $HEADGATE_CONFIG, ./config/headgate.jsonc, /etc/headgate/headgate.jsonc,
+	                         else the embedded default */
+	const char *data_dir; /* --data-dir, --listen, --admin: above file and environment; NULL: not given */
+	const char *listen;
+	const char *admin;
+	char *const *environment; /* environ, or a test's */
+};
+
+/* Reads, merges (defaults < file < environment < command line) and checks. `err` names key path, what was found and
+ * what was expected. The result belongs to the caller. */
+struct config *config_load(const struct config_options *options, struct error *err);
+void config_destroy(struct config **cfg);
+/* Source by write key, in constant time with regard to the key's bytes; NULL if none. */
+const struct source *config_source_by_key(const struct config *cfg, struct slice key);
+/* True if the source lists the origin (exact, or a port wildcard). */
+bool source_allows_origin(const struct source *source, struct slice origin);
+bool config_network_contains(const struct config_network *network, const uint8_t address[16]);
+const char *source_kind_name(enum source_kind kind);
+const char *durability_name(enum durability durability);
+/* What changed between two configs that a reload cannot apply ("listen", "data_dir", …), or NULL. */
+const char *config_unreloadable(const struct config *old, const struct config *cfg);
+
+#endif

@@ -1,0 +1,142 @@
+/* The journal: files of records per lane, the only queue and the only hand-over between intake and sink. It stores
+ * bytes and knows no events.
+ *
+ * `<data>/LOCK` (flock), `<data>/meta`, `<data>/journal/<lane>/<epoch>-<first>.log`, `<data>/quarantine/`.
+ * Layout of a file and a record, recovery and durability modes: see journal/format.h. */
+#ifndef HEADGATE_JOURNAL_JOURNAL_H
+#define HEADGATE_JOURNAL_JOURNAL_H
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/slice.h"
+
+#define JOURNAL_LANES_MAX 64
+#define JOURNAL_LOG_ID_TEXT 32 /* hex digits */
+
+struct journal;
+struct journal_writer; /* one lane's end for writing; owned by the journal */
+struct journal_reader; /* one lane's end for reading; owned by the caller */
+
+enum journal_record_type { JOURNAL_EVENT = 1, JOURNAL_DEAD_LETTER = 2, JOURNAL_GAP = 3, JOURNAL_SEAL = 4 };
+
+struct journal_position {
+	uint64_t epoch;
+	uint64_t counter; /* within the epoch and lane, from 1; 0: before the first */
+};
+
+/* What a record carries besides its position. The slices are borrowed. */
+struct journal_record {
+	enum journal_record_type type;
+	uint8_t flags;        /* the caller's */
+	int64_t time_ms;      /* record timestamp for the sink (event time, clamped) */
+	int64_t received_ms;  /* decides the hour in the files sink */
+	uint8_t key1[16];     /* dedup keys as struct dedup_key; zero: none */
+	uint8_t key2[16];
+	uint64_t tag1;        /* fingerprint */
+	uint64_t tag2;        /* source of the declared key */
+	struct slice topic, key, headers, value;
+	struct journal_position position; /* set by readers */
+	uint64_t gap_count;   /* JOURNAL_GAP: how many counters from position.counter on are missing */
+};
+
+struct journal_options {
+	const char *dir;            /* the data directory */
+	uint32_t lanes;
+	bool sync_on_commit;        /* durability `disk` */
+	uint32_t file_bytes;
+	uint32_t sync_interval_ms;  /* background sync in mode `os` */
+	uint64_t disk_budget_bytes;
+	uint64_t reserve_bytes;
+	/* Recovery hands over every valid record of the files that have no key index (in order, per lane). */
+	void (*on_recovered)(void *context, uint32_t lane, const struct journal_record *record);
+	/* True if the sealed file's keys are durable elsewhere already (start) … */
+	bool (*has_index)(void *context, uint32_t lane, const char *file_name);
+	/* … and makes it so (keeper thread; reads it with journal_scan_file). */
+	bool (*write_index)(void *context, uint32_t lane, const char *file_path, const char *file_name, struct error *err);
+	void *context;
+};
+
+/* Locks the directory (BUSY if another process has it), makes or reads meta, takes a new epoch, recovers each lane
+ * folder found, rewrites what an unclean stop left unproven, opens fresh files for lanes 0 … lanes-1, starts the keeper
+ * thread. */
+struct journal *journal_open(const struct journal_options *options, struct error *err);
+/* Seals nothing: commits what is pending, syncs, marks the stop as clean, stops the keeper, gives the lock back. */
+void journal_close(struct journal **journal);
+
+const char *journal_log_id(const struct journal *journal);      /* JOURNAL_LOG_ID_TEXT hex digits and NUL */
+uint64_t journal_epoch(const struct journal *journal);
+const struct hash_key *journal_hash_key(const struct journal *journal); /* random per installation, kept in meta */
+
+/* ---- writing. Thread: the lane's own. ---- */
+struct journal_writer *journal_writer_get(struct journal *journal, uint32_t lane);
+/* True if new records may be taken: budget and reserve hold, no failure waits for its retry. Cheap; any thread. */
+bool journal_has_headroom(const struct journal *journal);
+bool journal_writer_has_headroom(const struct journal_writer *writer);
+/* Position that the next appended record will have (its text stands inside the value, so it is asked first). */
+struct journal_position journal_writer_next(const struct journal_writer *writer);
+/* Room of `size` bytes in the batch buffer to build the record's variable part in place: topic, key, headers, value
+ * back to back. NULL: out of memory, or more than a file may hold. Only one open at a time. */
+char *journal_writer_begin(struct journal_writer *writer, size_t size);
+/* Closes the record begun: lengths of topic, key, headers, value are taken from `record` (the slices' bytes were written
+ * in place), the rest of its fields is stored, the CRC computed. */
+void journal_writer_end(struct journal_writer *writer, const struct journal_record *record);
+/* Takes back all records appended since the last commit (their counters are burnt). */
+void journal_writer_discard(struct journal_writer *writer);
+bool journal_writer_is_dirty(const struct journal_writer *writer);
+/* Writes all appended records with one write, and in mode `disk` one fdatasync; on success they are committed and the
+ * reader may see them. On failure none of them counts: error IO/NO_SPACE: the file was abandoned and headroom is false
+ * until a retry (each second) succeeds; error SYNC_LOST: final, the process must stop taking events and exit 74. */
+MUST_CHECK bool journal_writer_commit(struct journal_writer *writer, struct error *err);
+/* A number that grows with each successful commit of any lane can be waited on by the forwarder: see below. */
+
+/* ---- reading. Thread: the forwarder (each reader by one thread). ---- */
+/* Number of lane folders, also of lanes no longer written. Stable after journal_open. */
+uint32_t journal_lane_count(const struct journal *journal);
+/* Reads strictly after `after` ({0,0}: from the oldest record kept). */
+struct journal_reader *journal_reader_open(struct journal *journal, uint32_t lane, struct journal_position after,
+                                           struct error *err);
+void journal_reader_close(struct journal_reader **reader);
+enum journal_read { JOURNAL_READ_RECORD, JOURNAL_READ_END, JOURNAL_READ_ERROR };
+/* The next committed record; its slices stay valid until the reader has moved on by journal_reader_release. END: nothing
+ * committed yet beyond. SEAL records are passed over; GAPs are returned. */
+enum journal_read journal_reader_next(struct journal_reader *reader, struct journal_record *out, struct error *err);
+/* The bytes of all records returned so far may be forgotten. */
+void journal_reader_release(struct journal_reader *reader);
+/* Waits until something was committed after the last call returned, or timeout, or journal_wake. */
+void journal_wait(struct journal *journal, int timeout_ms);
+void journal_wake(struct journal *journal);
+/* The sink has everything up to here: files wholly covered (and indexed, and past the grace) are unlinked by the keeper. */
+void journal_set_checkpoint(struct journal *journal, uint32_t lane, struct journal_position position);
+/* True if this directory ever ran under that epoch (meta keeps the list). */
+bool journal_knows_epoch(const struct journal *journal, uint64_t epoch);
+
+/* ---- state, for /status, /readyz and metrics. Thread: any. ---- */
+struct journal_stats {
+	uint64_t disk_bytes, budget_bytes, free_bytes;
+	uint64_t files;
+	uint64_t quarantined_bytes, torn_tails, gaps;
+	bool headroom;
+	bool failed;           /* SYNC_LOST */
+	int64_t sync_running_ms; /* how long the sync in progress lasts; 0: none */
+	uint64_t accepted_events, accepted_dead_letters; /* committed since the log began */
+};
+void journal_stats(struct journal *journal, struct journal_stats *out);
+
+/* ---- files on their own (command line, tests, index building). Read-only, no lock. ---- */
+struct journal_scan {
+	uint64_t epoch, first;
+	uint64_t records, valid_bytes, damaged_bytes, torn_bytes;
+	bool sealed;
+};
+/* Calls fn for each valid record; fn returns false to stop. Damage is passed over and counted. */
+MUST_CHECK bool journal_scan_file(const char *path, bool (*fn)(void *context, const struct journal_record *record),
+                                  void *context, struct journal_scan *out, struct error *err);
+struct journal_file_name {
+	uint32_t lane;
+	char path[512];
+};
+/* Lists the log files of a data directory in lane and position order; the array is malloc'ed. */
+MUST_CHECK bool journal_list_files(const char *data_dir, struct journal_file_name **out, size_t *count,
+                                   struct error *err);
+
+#endif
