@@ -1,0 +1,23 @@
+/* The forwarder: one thread that reads the committed part of the journal and hands it to a sink, files or Kafka, and
+ * moves the checkpoint behind what the sink has for good. Owner: main. */
+#ifndef HEADGATE_FORWARD_FORWARDER_H
+#define HEADGATE_FORWARD_FORWARDER_H
+
+#include "base/error.h"
+
+struct buffer;
+struct config;
+struct forwarder;
+struct journal;
+
+/* `cfg` must outlive the forwarder: sink, topics and kafka settings are those of the start. Kafka need not be reachable;
+ * a setting that librdkafka refuses, or a files checkpoint that cannot be read, is an error. */
+struct forwarder *forwarder_start(struct journal *journal, const struct config *cfg, struct error *err);
+/* Hands on what is committed until nothing is left or deadline_ms have passed, then ends the thread. What is left stays
+ * in the journal. */
+void forwarder_stop(struct forwarder **forwarder, int deadline_ms);
+/* Appends a JSON object: sink, state, the reason if it is stalled, per lane position and pending records, age of the
+ * oldest undelivered one. Thread: any. */
+void forwarder_status(struct forwarder *forwarder, struct buffer *json);
+
+#endif

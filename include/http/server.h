@@ -1,0 +1,35 @@
+/* The public listener: lanes, each a thread with its own epoll loop over its own libmicrohttpd daemon, its own accepting
+ * socket (SO_REUSEPORT) and its own pipeline. Owner: main. */
+#ifndef HEADGATE_HTTP_SERVER_H
+#define HEADGATE_HTTP_SERVER_H
+
+#include "base/error.h"
+#include "config/config.h"
+
+struct dedup;
+struct journal;
+struct http_server;
+struct buffer;
+
+struct http_options {
+	const struct config *cfg; /* listen, limits: of the start */
+	struct journal *journal;
+	struct dedup *dedup;
+	uint32_t lanes;
+	/* Called once by a lane whose journal failed for good, after the waiting requests were answered. */
+	void (*on_fatal)(void *context, const struct error *err);
+	void *context;
+};
+
+/* Binds (BUSY if another process has the address) and starts the lanes. */
+struct http_server *http_server_start(const struct http_options *options, struct error *err);
+uint16_t http_server_port(const struct http_server *server);
+/* Stops accepting at once; answers carry Connection: close from now on; returns when all requests are answered and all
+ * connections closed, or after deadline_ms (what is left is cut). */
+void http_server_drain(struct http_server *server, int deadline_ms);
+void http_server_stop(struct http_server **server);
+bool http_server_is_draining(const struct http_server *server);
+/* A JSON object: lanes, connections, requests in flight. Thread: any. */
+void http_server_status(struct http_server *server, struct buffer *json);
+
+#endif
