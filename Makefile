@@ -4,7 +4,7 @@ PREFIX ?= /usr/local
 CC ?= gcc
 SAN ?=
 
-PKGS := libmicrohttpd libcjson librdkafka libsodium zlib libpcre2-8
+PKGS := libmicrohttpd libcjson rdkafka libsodium zlib libpcre2-8
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 $(if $(CI),-Werror)
 HARDEN := -fstack-protector-strong -fPIE -fcf-protection $(if $(SAN),,-D_FORTIFY_SOURCE=3)
 OPT := $(if $(SAN),-O1 -g -fno-omit-frame-pointer -fsanitize=$(SAN),-O2 -g)
