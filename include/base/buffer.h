@@ -26,7 +26,7 @@ void buffer_append_format(struct buffer *buf, const char *format, ...) __attribu
 
 static inline char *buffer_reserve(struct buffer *buf, size_t size)
 {
-	if (buf->cap - buf->len >= size && !buf->failed)
+	if (buf->at && buf->cap - buf->len >= size && !buf->failed)
 		return buf->at + buf->len;
 	return buffer_reserve_slow(buf, size);
 }
