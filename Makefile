@@ -1,32 +1,60 @@
 # headgate. `make` lists the targets. Everything that is built lies in $(B).
 B ?= build
 PREFIX ?= /usr/local
-CC ?= gcc
+SYSCONFDIR ?= /etc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 SAN ?=
+FUZZ_SECONDS ?= 60
 
 PKGS := libmicrohttpd libcjson rdkafka libsodium zlib libpcre2-8
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 $(if $(CI),-Werror)
 HARDEN := -fstack-protector-strong -fPIE -fcf-protection $(if $(SAN),,-D_FORTIFY_SOURCE=3)
-OPT := $(if $(SAN),-O1 -g -fno-omit-frame-pointer -fsanitize=$(SAN),-O2 -g)
+OPT := $(if $(SAN),-O1 -g -fno-omit-frame-pointer -fsanitize=$(SAN) -fno-sanitize-recover=all,-O2 -g)
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-CPPFLAGS = -Iinclude -D_GNU_SOURCE
+CPPFLAGS = -Iinclude -D_GNU_SOURCE -DHEADGATE_VERSION='"$(VERSION)"'
 CFLAGS = -std=c11 $(OPT) $(WARN) $(HARDEN) -pthread
 LDFLAGS = -pie -Wl,-z,relro,-z,now $(if $(SAN),-fsanitize=$(SAN)) -pthread
 LDLIBS = $(shell pkg-config --libs $(PKGS))
 
-SRC := $(shell find src -name '*.c')
+SRC := $(shell find src -name '*.c' 2>/dev/null)
 OBJ := $(SRC:%.c=$(B)/%.o)
+LIBOBJ := $(filter-out $(B)/src/main.o,$(OBJ))
 UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
+BENCH := $(B)/bench/load $(B)/bench/bare
+FUZZ := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
 help:
-	@echo "make build | run | test | check | bench | asan | ubsan | tsan | fuzz | install"
+	@echo "make build     builds $(B)/headgate"
+	@echo "make run       builds and starts it with the shipped configuration"
+	@echo "make test      unit and integration tests, with a real Kafka broker (TESTS='kill kafka' picks files)"
+	@echo "make unit      unit tests only"
+	@echo "make check     format, layers, headers, size budget, documented tables, static analysis"
+	@echo "make asan | ubsan | tsan    the same tests against an instrumented build"
+	@echo "make fuzz      every fuzz target for FUZZ_SECONDS ($(FUZZ_SECONDS))"
+	@echo "make bench     throughput against a bare libmicrohttpd server, memory, start time"
+	@echo "make install   into DESTDIR, PREFIX ($(PREFIX)) and SYSCONFDIR ($(SYSCONFDIR))"
+	@echo "make clean     removes $(B)"
 
-build: $(B)/headgate
+deps-%:
+	@tests/tools/dependencies.sh $*
+
+build: deps-build
+	@$(MAKE) --no-print-directory B=$(B) $(B)/headgate
+
+run: build
+	@$(B)/headgate serve
 
 $(B)/headgate: $(B)/src/main.o $(B)/libheadgate.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(B)/libheadgate.a: $(filter-out $(B)/src/main.o,$(OBJ))
+# The version changes with each commit: what carries it is built again when it does.
+$(B)/version: FORCE
+	@mkdir -p $(B); echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' >$@
+$(B)/src/main.o: $(B)/version
+
+$(B)/libheadgate.a: $(LIBOBJ)
 	@rm -f $@; ar rcs $@ $^
 
 $(B)/%.o: %.c
@@ -37,8 +65,62 @@ $(B)/unit/%: tests/unit/%.c $(B)/libheadgate.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $< $(B)/libheadgate.a $(LDFLAGS) $(LDLIBS) -lcmocka
 
-unit: $(UNIT)
-	@for t in $(UNIT); do $$t || exit 1; done
+$(B)/bench/%: tests/bench/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $< $(LDFLAGS) $(LDLIBS)
+
+unit-programs: $(UNIT)
+bench-programs: $(BENCH)
+
+unit: deps-test
+	@$(MAKE) --no-print-directory B=$(B) unit-programs
+	@B=$(B) tests/tools/run-tests.mjs --unit
+
+test: deps-test
+	@tests/tools/kafka.sh fetch >/dev/null
+	@$(MAKE) --no-print-directory B=$(B) $(B)/headgate unit-programs bench-programs
+	@B=$(B) tests/tools/run-tests.mjs $(TESTS)
+
+asan:
+	@$(MAKE) --no-print-directory B=build-asan SAN=address test
+ubsan:
+	@$(MAKE) --no-print-directory B=build-ubsan SAN=undefined test
+tsan:
+	@$(MAKE) --no-print-directory B=build-tsan SAN=thread test
+
+check: deps-check
+	@B=$(B) CFLAGS="$(CPPFLAGS) -std=c11" tests/tools/check.sh
+
+bench: deps-bench
+	@$(MAKE) --no-print-directory B=$(B) $(B)/headgate bench-programs
+	@B=$(B) tests/bench/run.mjs
+
+# All sources but main are built with the fuzzer's instrumentation; each target has a corpus in tests/fuzz/corpus/<name>.
+FUZZ_SAN := fuzzer-no-link,address,undefined
+fuzz: deps-fuzz
+	@$(MAKE) --no-print-directory B=$(B)/fuzz CC=clang-14 SAN=$(FUZZ_SAN) fuzz-programs
+	@B=$(B)/fuzz FUZZ_SECONDS=$(FUZZ_SECONDS) tests/tools/fuzz.sh
+fuzz-programs: $(FUZZ)
+$(B)/fuzz/%: tests/fuzz/%.c $(B)/libheadgate.a
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -fsanitize=fuzzer -o $@ $< $(B)/libheadgate.a $(LDFLAGS) $(LDLIBS)
+
+# A configuration that is there already is left alone.
+install: build
+	install -D -m 755 -s $(B)/headgate $(DESTDIR)$(PREFIX)/bin/headgate
+	for f in $$(cd schemas && find . -name '*.json'); do \
+		install -D -m 644 schemas/$$f $(DESTDIR)$(PREFIX)/share/headgate/schemas/$$f || exit 1; done
+	install -d $(DESTDIR)$(SYSCONFDIR)/headgate
+	[ -e $(DESTDIR)$(SYSCONFDIR)/headgate/headgate.jsonc ] || \
+		sed 's|"\.\./schemas"|"$(PREFIX)/share/headgate/schemas"|' config/headgate.jsonc \
+		>$(DESTDIR)$(SYSCONFDIR)/headgate/headgate.jsonc
+	[ ! -e deploy/headgate.service ] || \
+		install -D -m 644 deploy/headgate.service $(DESTDIR)$(PREFIX)/lib/systemd/system/headgate.service
+
+clean:
+	rm -rf $(B)
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: help build unit
+FORCE:
+.SECONDARY: $(OBJ)
+.PHONY: help build run unit test asan ubsan tsan check bench fuzz install clean unit-programs bench-programs fuzz-programs FORCE

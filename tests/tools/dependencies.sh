@@ -4,6 +4,7 @@
 # to install and exits 1. What is there is judged by what can be used, not by package names, so a compiler or a JRE that
 # came another way counts.
 set -uo pipefail
+PATH=$PATH:/usr/sbin:/sbin
 
 has_command() { command -v "$1" >/dev/null 2>&1; }
 has_library() { has_command pkg-config && pkg-config --exists "$1" 2>/dev/null; }
