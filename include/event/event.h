@@ -3,7 +3,9 @@
 #define HEADGATE_EVENT_EVENT_H
 
 #include "base/slice.h"
+#include "base/buffer.h"
 #include "catalog/catalog.h"
+#include "config/config.h"
 #include "json/json.h"
 
 enum event_member {
@@ -24,9 +26,33 @@ enum reject_reason {
 enum verdict { VERDICT_PENDING, VERDICT_ACCEPTED, VERDICT_DUPLICATE, VERDICT_REJECTED, VERDICT_DROPPED, VERDICT_RETRY, VERDICT_count };
 
 #define EVENT_WARNINGS_MAX 8
+#define EVENT_IDS_MAX 16
 
 struct event_warning {
 	struct slice path, rule;
+};
+
+/* One identifier: a member of `ids`, or one of the top-level ids. */
+struct event_id_pair {
+	struct slice name;
+	uint32_t value; /* node: a string or an integer */
+};
+
+struct event_limits {
+	uint32_t event_bytes, depth, id_bytes, event_id_bytes;
+};
+
+/* What is known of the person's consent, per purpose, and what said so. */
+struct event_purpose {
+	struct slice purpose;
+	enum consent_state state;
+	const char *basis; /* "event", "default" */
+};
+
+struct event_consent {
+	struct event_purpose *at;
+	uint32_t count;
+	bool gpc;
 };
 
 /* Facts of the connection that events of browser and app sources take over. Empty: not known. */
@@ -53,12 +79,28 @@ struct event {
 	struct slice client_event_id;  /* the client's, where it was replaced */
 	bool event_id_given;           /* by the server: returned in the answer */
 	int64_t received_ms, event_ms, sent_ms;
-	struct slice client_time;      /* original event_time where it was corrected, raw string or number */
-	bool has_sent_at, late, repeat, unverified;
+	bool time_corrected;           /* the original goes into client_time */
+	bool has_event_time, has_sent_at, late, repeat, unverified, test;
+	struct event_consent consent;
 	bool payload_allowed;          /* a dead letter may carry the payload */
-	struct event_warning warnings[EVENT_WARNINGS_MAX];
+	struct event_id_pair ids[EVENT_IDS_MAX];
+	uint32_t id_count;
+	struct event_warning *warnings; /* arena; EVENT_WARNINGS_MAX of them, NULL: none */
 	uint32_t warning_count;
 };
+
+/* Reads the members of the object at ev->node: fills member[], name, ids, times and test, checks types, forms and
+ * bounds. What is wrong is added to ev->errors (the first one gives ev->reason); reading goes on, so that all of it is
+ * told at once. received_ms must be set. False: not an event at all (too large, too deep, unfit), nothing else was read. */
+bool event_read(struct event *ev, const struct event_limits *limits, struct arena *arena);
+/* Marks the event as wrong. `path` and `message` are literals or lie in the arena. */
+void event_refuse(struct event *ev, struct arena *arena, enum reject_reason reason, struct slice path,
+                  struct slice rule, struct slice message);
+/* ev->errors, made if there is none yet; NULL after arena overflow. */
+struct violations *event_errors(struct event *ev, struct arena *arena);
+void event_warn(struct event *ev, struct arena *arena, struct slice path, struct slice rule);
+/* The identifier of that name, or SLICE_NONE: raw inner text of the string, or the integer's digits. */
+struct slice event_id_find(const struct event *ev, struct slice name);
 
 const char *verdict_name(enum verdict verdict);
 const char *reject_reason_name(enum reject_reason reason);

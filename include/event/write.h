@@ -1,0 +1,32 @@
+/* The forms in which an event leaves: canonical event and dead letter (wire contract, `format` 1), and the list of
+ * errors that answers and dead letters share. */
+#ifndef HEADGATE_EVENT_WRITE_H
+#define HEADGATE_EVENT_WRITE_H
+
+#include "event/event.h"
+
+/* Where an event came from, the same for all events of a request, and where it goes. */
+struct event_origin {
+	const struct source *source;
+	const char *protocol;
+	struct slice path; /* of the request */
+	const struct event_connection *connection;
+	struct slice position; /* text: <log id>/<lane>/<epoch>/<counter> */
+};
+
+/* One JSON object without insignificant white space. Values are copied as bytes. */
+void event_write_canonical(const struct event *ev, const struct event_origin *origin, struct buffer *out);
+/* `payload_max` bounds the payload; a larger one is left out. */
+void event_write_dead_letter(const struct event *ev, const struct event_origin *origin, size_t payload_max,
+                             struct buffer *out);
+/* `"errors":[…],"more_errors":N`. With `withhold`, names that neither events nor the schema have become `*`. */
+void event_write_errors(const struct event *ev, bool withhold, struct buffer *out);
+/* Kafka record headers in the form of event/headers.h: CloudEvents binary mode, content-type, position. */
+void event_write_headers(const struct event *ev, const struct event_origin *origin, struct slice key,
+                         struct buffer *out);
+void event_write_dead_letter_headers(const struct event_origin *origin, struct buffer *out);
+/* The record's key: the first of the pointers into the canonical event that leads to something; SLICE_NONE if none. */
+struct slice event_key(const struct event *ev, const struct slice *pointers, size_t count, struct slice canonical,
+                       struct arena *arena);
+
+#endif
