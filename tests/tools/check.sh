@@ -12,7 +12,7 @@ sources() { find src -name '*.c' 2>/dev/null | sort; }
 
 check_format() {
 	local wrong
-	wrong=$(c_files | xargs -r -n 16 -P $jobs clang-format-14 --dry-run --Werror 2>&1 | sed -n 's/^\([^ :]*:[0-9]*\):.*error:.*/\1/p' | sort -u)
+	wrong=$(c_files | xargs -r clang-format-14 --dry-run --Werror 2>&1 | sed -n 's/^\([^ :]*:[0-9]*\):.*error:.*/\1/p' | sort -u)
 	[ -z "$wrong" ] && return
 	echo "not as clang-format-14 writes it:"
 	echo "$wrong" | sort -V | head -40
@@ -46,11 +46,11 @@ check_size() {
 
 # Results are kept by the digest of the source with all it includes, so that only what changed is looked at again.
 tidy_one() {
-	local file=$1 digest
+	local file=$1 digest report
 	digest=$( (cat .clang-tidy; eval "${CC:-cc} $CFLAGS -E -P '$file'") | sha1sum | cut -c1-40)
 	[ -e "$B/tidy/$digest" ] && return 0
-	eval "clang-tidy-14 --quiet --warnings-as-errors='*' '$file' -- $CFLAGS" 2>"$B/tidy/$$.err" || { cat "$B/tidy/$$.err"; rm -f "$B/tidy/$$.err"; return 1; }
-	rm -f "$B/tidy/$$.err"
+	# stdout carries the findings; the path to each (notes) is asked for by running clang-tidy-14 on the file by hand.
+	report=$(eval "clang-tidy-14 --quiet --warnings-as-errors='*' '$file' -- $CFLAGS" 2>/dev/null) || { grep -E '(warning|error):' <<<"$report"; return 1; }
 	touch "$B/tidy/$digest"
 }
 
@@ -64,7 +64,7 @@ check_cppcheck() {
 	mkdir -p "$B/cppcheck"
 	[ -n "$(sources)" ] || return 0
 	cppcheck --quiet --std=c11 --language=c --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
-		--suppress=missingIncludeSystem --suppress=unknownMacro --check-level=normal -j $jobs \
+		--suppress=missingIncludeSystem --suppress=unknownMacro -j $jobs \
 		--cppcheck-build-dir="$B/cppcheck" -Iinclude -D_GNU_SOURCE -DHEADGATE_VERSION='""' src 2>&1
 }
 
