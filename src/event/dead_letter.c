@@ -1,0 +1,142 @@
+/* Dead letters: a refused event with the reasons, and with its payload only where consent allows that. Names that are
+ * neither members of events nor known to the schema may be somebody's data, so they become `*` without the payload. */
+#include "event/write.h"
+
+#include <sodium.h>
+
+#include "base/clock.h"
+
+#define PUT(out, literal) buffer_append((out), SLICE(literal))
+
+static bool is_index(struct slice step)
+{
+	uint64_t number;
+	return slice_to_u64(step, &number);
+}
+
+static bool is_known_name(const struct event *ev, struct slice step)
+{
+	static const char *const names[] = {
+#define MEMBER(id, name) name,
+#include "event/members.def"
+#undef MEMBER
+	};
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		if (slice_equal(step, slice_of(names[i])))
+			return true;
+	return ev->schema && schema_knows_name(ev->schema->properties, step);
+}
+
+static void put_path(struct buffer *out, const struct event *ev, struct slice path, bool withhold)
+{
+	if (!withhold) {
+		json_write_string_safe(out, path);
+		return;
+	}
+	buffer_append_char(out, '"');
+	if (path.len)
+		(void)slice_split(&path, '/'); /* what stands before the first slash: nothing */
+	while (path.len) {
+		struct slice step = slice_split(&path, '/');
+		buffer_append_char(out, '/');
+		/* known names and indexes hold nothing that JSON would escape */
+		buffer_append(out, is_index(step) || is_known_name(ev, step) ? step : SLICE("*"));
+	}
+	buffer_append_char(out, '"');
+}
+
+void event_write_errors(const struct event *ev, bool withhold, struct buffer *out)
+{
+	PUT(out, "\"errors\":[");
+	for (uint32_t i = 0; ev->errors && i < ev->errors->count; i++) {
+		const struct violation *v = &ev->errors->at[i];
+		if (i)
+			buffer_append_char(out, ',');
+		PUT(out, "{\"path\":");
+		put_path(out, ev, v->path, withhold);
+		PUT(out, ",\"rule\":");
+		json_write_string(out, v->rule);
+		PUT(out, ",\"message\":");
+		json_write_string_safe(out, v->message);
+		if (v->schema.len) {
+			PUT(out, ",\"schema\":");
+			json_write_string(out, v->schema);
+		}
+		buffer_append_char(out, '}');
+	}
+	PUT(out, "],\"more_errors\":");
+	buffer_append_u64(out, ev->errors ? ev->errors->more : 0);
+}
+
+static void put_payload(struct buffer *out, const struct event *ev)
+{
+	bool is_json = ev->doc && !(ev->doc->nodes[ev->node].flags & JSON_FLAG_BAD_UTF8);
+	if (is_json) {
+		PUT(out, ",\"payload\":");
+		json_write_node(out, ev->doc, ev->node);
+		return;
+	}
+	size_t len = sodium_base64_encoded_len(ev->bytes.len, sodium_base64_VARIANT_ORIGINAL);
+	PUT(out, ",\"payload_base64\":\"");
+	char *to = buffer_reserve(out, len);
+	if (to) {
+		sodium_bin2base64(to, len, (const unsigned char *)ev->bytes.at, ev->bytes.len,
+		                  sodium_base64_VARIANT_ORIGINAL);
+		out->len += len - 1; /* less the NUL */
+	}
+	buffer_append_char(out, '"');
+}
+
+static void put_consent(struct buffer *out, const struct event *ev)
+{
+	static const char *const states[] = { "unknown", "denied", "granted" };
+	if (!ev->consent.count)
+		return;
+	PUT(out, ",\"consent\":{");
+	for (uint32_t i = 0; i < ev->consent.count; i++) {
+		if (i)
+			buffer_append_char(out, ',');
+		json_write_string(out, ev->consent.at[i].purpose);
+		PUT(out, ":\"");
+		buffer_append(out, slice_of(states[ev->consent.at[i].state]));
+		buffer_append_char(out, '"');
+	}
+	buffer_append_char(out, '}');
+}
+
+void event_write_dead_letter(const struct event *ev, const struct event_origin *origin, size_t payload_max,
+                             struct buffer *out)
+{
+	bool with_payload = ev->payload_allowed && ev->bytes.len && ev->bytes.len <= payload_max;
+	char time[CLOCK_TEXT_BYTES];
+	clock_format(ev->received_ms, time);
+	PUT(out, "{\"format\":1,\"position\":\"");
+	buffer_append(out, origin->position);
+	PUT(out, "\",\"reason\":\"");
+	buffer_append(out, slice_of(reject_reason_name(ev->reason)));
+	PUT(out, "\",");
+	event_write_errors(ev, !with_payload, out);
+	PUT(out, ",\"received_at\":\"");
+	buffer_append(out, (struct slice){ time, sizeof time });
+	PUT(out, "\",\"source\":");
+	json_write_string(out, origin->source->name);
+	PUT(out, ",\"protocol\":\"");
+	buffer_append(out, slice_of(origin->protocol));
+	PUT(out, "\",\"path\":");
+	json_write_string_safe(out, origin->path);
+	/* without the payload, a name that the catalog does not know may be anything */
+	if (ev->name.len && (ev->schema || with_payload)) {
+		PUT(out, ",\"event\":");
+		json_write_string(out, ev->name);
+	}
+	if (ev->event_id.len && (ev->schema || with_payload)) {
+		PUT(out, ",\"event_id\":");
+		json_write_string_safe(out, ev->event_id);
+	}
+	PUT(out, ",\"size\":");
+	buffer_append_u64(out, ev->bytes.len);
+	if (with_payload)
+		put_payload(out, ev);
+	put_consent(out, ev);
+	buffer_append_char(out, '}');
+}
