@@ -13,6 +13,7 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/hash.h"
+#include "base/utf8.h"
 
 #define PER_SECOND_MAX 10
 #define VALUE_BYTES_MAX 256
@@ -59,35 +60,27 @@ static bool admit(struct log_site *site, uint32_t *suppressed)
 	return (uint32_t)next <= PER_SECOND_MAX;
 }
 
-/* Length of the well-formed UTF-8 sequence at `at`, or 0. C1 controls count as ill-formed: terminals obey them. */
-static size_t sequence_length(const unsigned char *at, size_t len)
+/* As utf8_length, but C1 controls count as ill-formed too: terminals obey them. */
+static size_t printable_length(const char *at, size_t len)
 {
-	size_t want = at[0] < 0x80 ? 1 : at[0] < 0xc2 ? 0 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : at[0] < 0xf5 ? 4 : 0;
-	if (want > len)
-		return 0;
-	for (size_t i = 1; i < want; i++)
-		if ((at[i] & 0xc0) != 0x80)
-			return 0;
-	bool bad = (at[0] == 0xc2 && at[1] < 0xa0) || (at[0] == 0xe0 && at[1] < 0xa0) ||
-	           (at[0] == 0xed && at[1] > 0x9f) || (at[0] == 0xf0 && at[1] < 0x90) ||
-	           (at[0] == 0xf4 && at[1] > 0x8f);
-	return bad ? 0 : want;
+	bool c1 = len >= 2 && at[0] == '\xc2' && (unsigned char)at[1] < 0xa0;
+	return c1 ? 0 : utf8_length(at, len);
 }
 
 static void write_escaped(struct buffer *out, struct slice value)
 {
-	const unsigned char *at = (const unsigned char *)value.at;
 	size_t end = value.len < VALUE_BYTES_MAX ? value.len : VALUE_BYTES_MAX;
 	for (size_t i = 0; i < end;) {
-		size_t len = sequence_length(at + i, value.len - i);
+		unsigned char c = (unsigned char)value.at[i];
+		size_t len = printable_length(value.at + i, value.len - i);
 		if (i + len > end)
 			break;
 		if (len == 0)
 			buffer_append_format(out, "\\ufffd");
-		else if (at[i] == '"' || at[i] == '\\')
-			buffer_append_format(out, "\\%c", at[i]);
-		else if (at[i] < 0x20 || at[i] == 0x7f)
-			buffer_append_format(out, "\\u%04x", at[i]);
+		else if (c == '"' || c == '\\')
+			buffer_append_format(out, "\\%c", c);
+		else if (c < 0x20 || c == 0x7f)
+			buffer_append_format(out, "\\u%04x", c);
 		else
 			buffer_append(out, (struct slice) { value.at + i, len });
 		i += len ? len : 1;
