@@ -71,13 +71,15 @@ struct event {
 
 	/* decided by the steps */
 	enum verdict verdict;
-	enum reject_reason reason;
+	enum reject_reason reason;     /* the first */
+	uint32_t reasons;              /* 1 << reason for each that was met */
 	struct violations *errors; /* NULL: none; arena of the request */
 	const struct event_schema *schema;
 	struct slice name;             /* member `event`; empty if unreadable */
 	struct slice event_id;         /* the one in force */
 	struct slice client_event_id;  /* the client's, where it was replaced */
 	bool event_id_given;           /* by the server: returned in the answer */
+	bool event_id_random;          /* given and not derived from anything: no copy of it can come */
 	int64_t received_ms, event_ms, sent_ms;
 	bool time_corrected;           /* the original goes into client_time */
 	bool has_event_time, has_sent_at, late, repeat, unverified, test;

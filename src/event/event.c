@@ -48,6 +48,7 @@ void event_refuse(struct event *ev, struct arena *arena, enum reject_reason reas
 {
 	if (ev->reason == REASON_NONE)
 		ev->reason = reason;
+	ev->reasons |= 1u << reason;
 	struct violations *errors = event_errors(ev, arena);
 	if (errors) {
 		errors->schema = SLICE_NONE;

@@ -1,0 +1,25 @@
+/* The step table: what happens to one event before anything is stored. Pure with regard to journal and dedup, so that
+ * the dry run and the command line use the same. */
+#ifndef HEADGATE_PIPELINE_STEPS_H
+#define HEADGATE_PIPELINE_STEPS_H
+
+#include "base/hash.h"
+#include "pipeline/snapshot.h"
+
+enum step_outcome { STEP_PASS, STEP_DROP, STEP_REJECT };
+
+struct step_context {
+	const struct snapshot *snap;
+	const struct source *source;
+	const struct event_connection *connection;
+	struct slice idempotency_key;
+	const struct hash_key *hash_key;
+	struct arena *arena;
+	int64_t received_ms;
+	bool dry;
+};
+
+/* Runs the steps over a decoded event and sets its verdict: PENDING (passed), REJECTED or DROPPED. */
+void steps_judge(const struct step_context *context, struct event *ev);
+
+#endif

@@ -1,0 +1,133 @@
+/* The current snapshot stands behind a mutex that is taken only when the generation has changed. */
+#include "pipeline/snapshot.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "base/metrics.h"
+
+static pthread_mutex_t current_mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct snapshot *current;
+static _Atomic uint64_t current_generation;
+
+static void resolve_series(struct snapshot *snap)
+{
+	size_t events = catalog_event_count(snap->cat) + 1;
+	uint32_t *to = snap->event_series;
+	for (size_t s = 0; s < snap->cfg->sources_count; s++) {
+		for (size_t e = 0; e < events; e++) {
+			struct slice name = e + 1 < events ? catalog_event_name(snap->cat, e) : SLICE("other");
+			for (int v = 0; v < VERDICT_count; v++, to++) {
+				const struct slice labels[] = { snap->cfg->sources[s].name, name,
+					slice_of(verdict_name((enum verdict)v)) };
+				*to = v == VERDICT_PENDING ? 0 : metrics_series(METRIC_EVENTS, labels);
+			}
+		}
+	}
+}
+
+struct snapshot *snapshot_create(struct config *cfg, struct catalog *cat, struct error *err)
+{
+	struct snapshot *snap = calloc(1, sizeof *snap);
+	size_t series = cfg->sources_count * (catalog_event_count(cat) + 1) * VERDICT_count;
+	uint32_t *table = calloc(series ? series : 1, sizeof *table);
+	if (!snap || !table) {
+		free(snap);
+		free(table);
+		catalog_destroy(&cat);
+		config_destroy(&cfg);
+		error_set(err, ERROR_MEMORY, "no memory for a snapshot of config and catalog");
+		return NULL;
+	}
+	atomic_init(&snap->references, 1);
+	snap->cfg = cfg;
+	snap->cat = cat;
+	snap->event_series = table;
+	resolve_series(snap);
+	return snap;
+}
+
+struct snapshot *snapshot_acquire(struct snapshot *snap)
+{
+	atomic_fetch_add_explicit(&snap->references, 1, memory_order_relaxed);
+	return snap;
+}
+
+void snapshot_release(struct snapshot **snap)
+{
+	struct snapshot *gone = *snap;
+	*snap = NULL;
+	if (!gone || atomic_fetch_sub_explicit(&gone->references, 1, memory_order_acq_rel) != 1)
+		return;
+	catalog_destroy(&gone->cat);
+	config_destroy(&gone->cfg);
+	free(gone->event_series);
+	free(gone);
+}
+
+uint32_t snapshot_event_series(const struct snapshot *snap, const struct source *source,
+                               const struct event_schema *schema, enum verdict verdict)
+{
+	size_t events = catalog_event_count(snap->cat) + 1;
+	size_t event = schema ? schema->event_index : events - 1;
+	return snap->event_series[(source->index * events + event) * VERDICT_count + verdict];
+}
+
+void snapshot_publish(struct snapshot *snap)
+{
+	pthread_mutex_lock(&current_mutex);
+	struct snapshot *old = current;
+	current = snap;
+	uint64_t generation = atomic_load(&current_generation) + 1;
+	if (snap)
+		snap->generation = generation;
+	atomic_store(&current_generation, generation);
+	pthread_mutex_unlock(&current_mutex);
+	snapshot_release(&old);
+}
+
+struct snapshot *snapshot_current(void)
+{
+	pthread_mutex_lock(&current_mutex);
+	struct snapshot *snap = current ? snapshot_acquire(current) : NULL;
+	pthread_mutex_unlock(&current_mutex);
+	return snap;
+}
+
+uint64_t snapshot_generation(void)
+{
+	return atomic_load_explicit(&current_generation, memory_order_acquire);
+}
+
+struct snapshot *snapshot_load(struct config *cfg, struct error *err)
+{
+	size_t count = cfg->catalog.default_models.count;
+	struct slice *events = calloc(count + 1, sizeof *events);
+	uint32_t *models = calloc(count + 1, sizeof *models);
+	struct catalog *cat = NULL;
+	if (!events || !models) {
+		error_set(err, ERROR_MEMORY, "no memory to load the catalog");
+		goto out;
+	}
+	for (size_t i = 0; i < count; i++) {
+		uint64_t model = 0;
+		events[i] = cfg->catalog.default_models.at[i].name;
+		if (!slice_to_u64(cfg->catalog.default_models.at[i].value, &model) || model > UINT32_MAX) {
+			error_set(err, ERROR_CONFIG, "catalog.default_model.%.*s: expected a model number", SLICE_ARG(events[i]));
+			goto out;
+		}
+		models[i] = (uint32_t)model;
+	}
+	const struct catalog_options options = { .dir = cfg->catalog.dir, .base_uri = cfg->catalog.base_uri,
+		.default_model_events = events, .default_models = models, .default_model_count = count };
+	cat = catalog_load(&options, err);
+out:
+	free(events);
+	free(models);
+	if (!cat) {
+		config_destroy(&cfg);
+		return NULL;
+	}
+	return snapshot_create(cfg, cat, err);
+}

@@ -1,0 +1,177 @@
+/* Each step passes, drops or rejects. What is wrong with an event is gathered over all steps and told at once; only
+ * what cannot be read at all ends the road early. */
+#include "pipeline/steps.h"
+
+#include "base/metrics.h"
+#include "base/uuid.h"
+#include "privacy/consent.h"
+
+#define REASON_BIT(reason) (1u << (reason))
+
+/* `{}` for events without properties, so that required ones are missed by the same program. */
+static struct json_node empty_object_node = { .offset = 0, .length = 2, .next = 1, .type = JSON_OBJECT };
+static const struct json_doc empty_object = { .text = "{}", .nodes = &empty_object_node, .count = 1, .capacity = 1 };
+
+static void find_schema(const struct step_context *context, struct event *ev)
+{
+	uint32_t node = ev->member[EVENT_MEMBER_VERSION];
+	struct slice version = SLICE_NONE;
+	if (!ev->name.len)
+		return;
+	if (node) {
+		if (json_type_of(ev->doc, node) != JSON_STRING)
+			return;
+		version = json_inner(ev->doc, node);
+	}
+	switch (catalog_find(context->snap->cat, ev->name, version, &ev->schema)) {
+	case CATALOG_FOUND:
+		break;
+	case CATALOG_NO_EVENT:
+		event_refuse(ev, context->arena, REASON_EVENT_UNKNOWN, SLICE("/event"), SLICE("unknown_event"),
+		             SLICE("the catalog has no such event"));
+		break;
+	case CATALOG_NO_VERSION:
+		event_refuse(ev, context->arena, REASON_VERSION_UNKNOWN, SLICE("/version"), SLICE("unknown_version"),
+		             SLICE("the catalog has no such version of the event"));
+		break;
+	case CATALOG_BAD_VERSION:
+		event_refuse(ev, context->arena, REASON_MEMBER_WRONG, SLICE("/version"), SLICE("pattern"),
+		             SLICE("must be a version like \"1-0-0\", \"1-0\" or \"1\""));
+		break;
+	}
+}
+
+static enum step_outcome step_decode(const struct step_context *context, struct event *ev)
+{
+	const struct config_limits *limits = &context->snap->cfg->limits;
+	const struct event_limits bounds = { .event_bytes = context->source->event_bytes, .depth = limits->depth,
+		.id_bytes = limits->id_bytes, .event_id_bytes = limits->event_id_bytes };
+	ev->received_ms = context->received_ms;
+	if (!event_read(ev, &bounds, context->arena))
+		return STEP_REJECT;
+	find_schema(context, ev);
+	return STEP_PASS;
+}
+
+static enum step_outcome step_consent(const struct step_context *context, struct event *ev)
+{
+	consent_decide(ev, context->source, context->connection, context->arena);
+	return STEP_PASS;
+}
+
+static struct slice derived_id(const struct step_context *context, uint32_t index)
+{
+	struct slice at = arena_print(context->arena, "%u", index);
+	const struct slice parts[] = { SLICE("idempotency"), context->source->name, context->idempotency_key, at };
+	char *id = arena_alloc(context->arena, UUID_TEXT_BYTES);
+	if (!id)
+		return SLICE_NONE;
+	uuid_v8(hash_keyed128_parts(context->hash_key, parts, sizeof parts / sizeof parts[0]), id);
+	return (struct slice){ id, UUID_TEXT_BYTES };
+}
+
+static void count_ignored(const struct step_context *context, struct event *ev)
+{
+	uint32_t object = ev->member[EVENT_MEMBER_CONTEXT];
+	if (context->dry || context->source->kind == SOURCE_SERVER || !object)
+		return;
+	if (json_get(ev->doc, object, SLICE("ip")))
+		metrics_add(metrics_series1(METRIC_IGNORED_MEMBERS, "/context/ip"), 1);
+	if (json_get(ev->doc, object, SLICE("user_agent")))
+		metrics_add(metrics_series1(METRIC_IGNORED_MEMBERS, "/context/user_agent"), 1);
+}
+
+static enum step_outcome step_identify(const struct step_context *context, struct event *ev)
+{
+	count_ignored(context, ev);
+	if (ev->event_id.len)
+		return STEP_PASS;
+	ev->event_id_given = true;
+	if (context->idempotency_key.len) {
+		ev->event_id = derived_id(context, ev->index);
+		return STEP_PASS;
+	}
+	char *id = arena_alloc(context->arena, UUID_TEXT_BYTES);
+	if (id) {
+		uuid_v7(context->received_ms, id);
+		ev->event_id = (struct slice){ id, UUID_TEXT_BYTES };
+		ev->event_id_random = true;
+	}
+	return STEP_PASS;
+}
+
+static void check(const struct step_context *context, struct event *ev, const struct schema *schema,
+                  struct slice name, enum event_member member, struct slice at)
+{
+	struct violations found;
+	uint32_t node = ev->member[member];
+	if (!schema || (!node && member != EVENT_MEMBER_PROPERTIES))
+		return;
+	violations_init(&found, context->arena);
+	found.schema = name;
+	if (schema_validate(schema, node ? ev->doc : &empty_object, node, at, &found))
+		return;
+	struct violations *errors = event_errors(ev, context->arena);
+	if (ev->reason == REASON_NONE)
+		ev->reason = REASON_SCHEMA;
+	ev->reasons |= REASON_BIT(REASON_SCHEMA);
+	for (uint32_t i = 0; errors && i < found.count; i++) {
+		errors->schema = found.at[i].schema;
+		violations_add(errors, found.at[i].path, found.at[i].rule, found.at[i].message);
+	}
+	if (errors)
+		errors->more += found.more;
+}
+
+/* A migrating shop's first weeks: what the catalog does not know or refuses is kept apart, with the reasons on it. */
+static bool is_kept_unverified(const struct step_context *context, const struct event *ev)
+{
+	uint32_t kept = 0;
+	if (context->source->unknown_events == SOURCE_UNFIT_KEEP)
+		kept |= REASON_BIT(REASON_EVENT_UNKNOWN) | REASON_BIT(REASON_VERSION_UNKNOWN);
+	if (context->source->invalid_events == SOURCE_UNFIT_KEEP)
+		kept |= REASON_BIT(REASON_SCHEMA);
+	return (ev->reasons & ~kept) == 0;
+}
+
+static enum step_outcome step_validate(const struct step_context *context, struct event *ev)
+{
+	const struct catalog *cat = context->snap->cat;
+	if (ev->schema)
+		check(context, ev, ev->schema->properties, ev->schema->name, EVENT_MEMBER_PROPERTIES, SLICE("/properties"));
+	check(context, ev, catalog_user(cat), SLICE("common/user"), EVENT_MEMBER_USER, SLICE("/user"));
+	check(context, ev, catalog_context(cat), SLICE("common/context"), EVENT_MEMBER_CONTEXT, SLICE("/context"));
+	if (ev->reason == REASON_NONE)
+		return STEP_PASS;
+	if (!is_kept_unverified(context, ev))
+		return STEP_REJECT;
+	ev->unverified = true;
+	for (uint32_t i = 0; ev->errors && i < ev->errors->count; i++)
+		event_warn(ev, context->arena, ev->errors->at[i].path, ev->errors->at[i].rule);
+	return STEP_PASS;
+}
+
+typedef enum step_outcome (*step_fn)(const struct step_context *context, struct event *ev);
+
+static const step_fn steps[] = {
+#define STEP(name, text) step_##name,
+#include "pipeline/steps.def"
+#undef STEP
+};
+
+void steps_judge(const struct step_context *context, struct event *ev)
+{
+	for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+		switch (steps[i](context, ev)) {
+		case STEP_PASS:
+			break;
+		case STEP_DROP:
+			ev->verdict = VERDICT_DROPPED;
+			return;
+		case STEP_REJECT:
+			ev->verdict = VERDICT_REJECTED;
+			return;
+		}
+	}
+	ev->verdict = VERDICT_PENDING;
+}
