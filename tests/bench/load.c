@@ -2,8 +2,9 @@
  * Every event is a purchase of exactly EVENT_SIZE bytes that the shipped schema accepts, with an event_id and an
  * order_id that no other event of any run has. A batch is an array of such events.
  *
- *   load --port P [--connections 64] [--batch 1] [--seconds 5] [--key dev] [--acked FILE] [--once] [--hold]
+ *   load --port P [--connections 64] [--batch 1] [--seconds 5] [--key dev] [--rate R] [--acked FILE] [--once] [--hold]
  *
+ * --rate R      starts at most R requests a second, over all connections; 0 (default): as many as are answered.
  * --acked FILE  appends the event_id of every event answered "accepted", one a line, for tests that kill the server.
  * --once        one request per connection; --hold keeps the connections open after that until stdin ends.
  * Prints one line: requests N events N seconds S requests_per_second R events_per_second E p50_us N p99_us N errors N.
@@ -46,6 +47,7 @@ static const char event_template[] =
 
 struct connection {
 	int fd;
+	bool waits;  /* for its turn; what happens to it meanwhile is seen then */
 	bool failed; /* reconnecting did not work: out of the game */
 	char *request;
 	size_t request_size, sent;
@@ -58,7 +60,7 @@ struct connection {
 struct options {
 	uint16_t port;
 	unsigned connections, batch;
-	double seconds;
+	double seconds, rate;
 	const char *key, *acked_path;
 	bool once, hold;
 };
@@ -70,6 +72,9 @@ static uint64_t run_id, next_event, requests, events, errors;
 static uint64_t histogram[BUCKETS];
 static unsigned alive;
 static bool stopping;
+static uint64_t start_us, begun;
+static struct connection **waiting; /* for their turn, where a rate is given */
+static unsigned waiting_count;
 static FILE *acked;
 static int epoll_fd;
 
@@ -246,6 +251,12 @@ static bool connection_send(struct connection *c)
 
 static bool connection_begin(struct connection *c)
 {
+	if (opt.rate > 0 && (double)begun >= opt.rate * (double)(now_us() - start_us) / 1e6) {
+		c->waits = true;
+		waiting[waiting_count++] = c;
+		return true;
+	}
+	begun++;
 	request_number(c);
 	c->sent = 0;
 	c->answer_size = 0;
@@ -326,7 +337,7 @@ static void connection_read(struct connection *c)
 
 static void connection_serve(struct connection *c, uint32_t happened)
 {
-	if (c->failed || c->fd < 0)
+	if (c->failed || c->waits || c->fd < 0)
 		return;
 	if (happened & EPOLLOUT) {
 		watch(c, EPOLLIN, EPOLL_CTL_MOD);
@@ -339,18 +350,33 @@ static void connection_serve(struct connection *c, uint32_t happened)
 		connection_read(c);
 }
 
+static void waiting_release(void)
+{
+	for (unsigned i = waiting_count; i > 0; i--) {
+		struct connection *c = waiting[--waiting_count];
+		c->waits = false;
+		if (stopping)
+			connection_retire(c);
+		else if (!connection_begin(c))
+			connection_renew(c);
+		if (waiting_count >= i) /* still not its turn, so nobody's */
+			return;
+	}
+}
+
 /* Until every connection is retired: after the deadline each ends with the answer it waits for (at most 10 s more). */
 static void run(uint64_t deadline_us)
 {
 	struct epoll_event ready[512];
 	while (alive > 0) {
-		int n = epoll_wait(epoll_fd, ready, 512, 100);
+		int n = epoll_wait(epoll_fd, ready, 512, waiting_count > 0 ? 1 : 100);
 		uint64_t now = now_us();
 		stopping = stopping || now >= deadline_us;
 		if (now > deadline_us + 10000000)
 			break;
 		for (int i = 0; i < n; i++)
 			connection_serve(ready[i].data.ptr, ready[i].events);
+		waiting_release();
 	}
 	errors += alive;
 }
@@ -359,38 +385,31 @@ static void options_read(int argc, char **argv)
 {
 	static const struct option table[] = {
 		{ "port", 1, NULL, 'p' },    { "connections", 1, NULL, 'c' }, { "batch", 1, NULL, 'b' },
-		{ "seconds", 1, NULL, 's' }, { "key", 1, NULL, 'k' },         { "acked", 1, NULL, 'a' },
-		{ "once", 0, NULL, 'o' },    { "hold", 0, NULL, 'h' },        { NULL, 0, NULL, 0 },
+		{ "seconds", 1, NULL, 's' }, { "key", 1, NULL, 'k' },         { "rate", 1, NULL, 'r' },
+		{ "acked", 1, NULL, 'a' },   { "once", 0, NULL, 'o' },        { "hold", 0, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
 	};
 	for (int c; (c = getopt_long(argc, argv, "", table, NULL)) != -1;) {
-		switch (c) {
-		case 'p':
+		if (c == 'p')
 			opt.port = (uint16_t)strtoul(optarg, NULL, 10);
-			break;
-		case 'c':
+		else if (c == 'c')
 			opt.connections = (unsigned)strtoul(optarg, NULL, 10);
-			break;
-		case 'b':
+		else if (c == 'b')
 			opt.batch = (unsigned)strtoul(optarg, NULL, 10);
-			break;
-		case 's':
+		else if (c == 's')
 			opt.seconds = strtod(optarg, NULL);
-			break;
-		case 'k':
+		else if (c == 'k')
 			opt.key = optarg;
-			break;
-		case 'a':
+		else if (c == 'r')
+			opt.rate = strtod(optarg, NULL);
+		else if (c == 'a')
 			opt.acked_path = optarg;
-			break;
-		case 'o':
+		else if (c == 'o')
 			opt.once = true;
-			break;
-		case 'h':
+		else if (c == 'h')
 			opt.hold = true;
-			break;
-		default:
+		else
 			exit(64);
-		}
 	}
 	if (opt.port == 0 || opt.connections == 0 || opt.batch == 0 || strlen(opt.key) > 128) {
 		fputs("load: --port, and at least one connection and event\n", stderr);
@@ -405,7 +424,8 @@ static struct connection *connections_open(void)
 	files.rlim_cur = files.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &files);
 	struct connection *all = calloc(opt.connections, sizeof(*all));
-	if (all == NULL)
+	waiting = calloc(opt.connections, sizeof(struct connection *));
+	if (all == NULL || waiting == NULL)
 		die("connections");
 	for (unsigned i = 0; i < opt.connections; i++) {
 		request_prepare(&all[i]);
@@ -424,12 +444,12 @@ int main(int argc, char **argv)
 	if (opt.acked_path != NULL && (acked = fopen(opt.acked_path, "a")) == NULL)
 		die(opt.acked_path);
 	struct connection *all = connections_open();
-	uint64_t start = now_us();
+	start_us = now_us();
 	for (unsigned i = 0; i < opt.connections; i++)
 		if (!connection_begin(&all[i]))
 			connection_renew(&all[i]);
-	run(start + (uint64_t)(opt.seconds * 1e6));
-	double took = (double)(now_us() - start) / 1e6;
+	run(start_us + (uint64_t)(opt.seconds * 1e6));
+	double took = (double)(now_us() - start_us) / 1e6;
 	printf("requests %" PRIu64 " events %" PRIu64 " seconds %.3f requests_per_second %.0f events_per_second %.0f "
 	       "p50_us %" PRIu64 " p99_us %" PRIu64 " errors %" PRIu64 "\n",
 	       requests, events, took, (double)requests / took, (double)events / took, percentile(0.50),
