@@ -1,0 +1,102 @@
+// The command line: exit codes, and that a second process keeps its hands off.
+import assert from 'node:assert/strict';
+import { execFile, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { Headgate, binary, headgate, pageView, purchase } from './lib/headgate.mjs';
+
+const dir = mkdtempSync(join(tmpdir(), 'headgate-command-'));
+after(() => rmSync(dir, { recursive: true, force: true }));
+
+function run(args, { input = null, env = {} } = {}) {
+	return new Promise((done) => {
+		const child = execFile(binary, args, { env: { ...process.env, ...env }, cwd: dir, timeout: 20_000 }, (error, stdout, stderr) => done({ code: error ? error.code : 0, stdout, stderr }));
+		child.stdin.on('error', () => {});
+		child.stdin.end(input ?? '');
+	});
+}
+const configOf = (hg) => ['--config', hg.configFile, '--data-dir', hg.dataDir];
+
+test('version, and a wrong command line is 64', async () => {
+	const version = await run(['version']);
+	assert.equal(version.code, 0);
+	assert.match(version.stdout, /headgate/);
+	assert.equal((await run(['no-such-command'])).code, 64);
+	assert.equal((await run(['serve', '--no-such-option'])).code, 64);
+});
+
+test('a wrong configuration stops the start with its path: 78', async (t) => {
+	const hg = await headgate(t);
+	for (const [config, path] of [[{ lisen: '127.0.0.1:1' }, 'lisen'], [{ limits: { events: 'many' } }, 'limits.events'], [{ sources: { dev: { kind: 'browserr' } } }, 'sources.dev.kind'], [{ durability: 'ram' }, 'durability']]) {
+		const file = join(dir, 'wrong.jsonc');
+		writeFileSync(file, JSON.stringify({ ...config }));
+		for (const command of ['check', 'serve']) {
+			const result = await run([command, '--config', file, '--data-dir', join(dir, 'never'), '--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0']);
+			assert.equal(result.code, 78, `${command} ${path}: ${result.stderr}`);
+			assert.ok(result.stderr.includes(path), result.stderr);
+		}
+	}
+	assert.equal((await run(['check', ...configOf(hg)])).code, 0);
+});
+
+test('the environment overrides the file; stdout is the one line', async (t) => {
+	const hg = await headgate(t, { env: { HEADGATE_LIMITS__EVENTS: '2' } });
+	assert.equal((await hg.post([pageView(), pageView(), pageView()])).status, 413);
+	assert.equal(hg.stdout.split('\n').length, 2);
+});
+
+test('a second process on the same data, or on the same port, exits 75', async (t) => {
+	const hg = await headgate(t);
+	assert.equal((await run(['serve', ...configOf(hg), '--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0'])).code, 75);
+	const other = await Headgate.start({ expectExit: true, listen: `127.0.0.1:${hg.port}` });
+	assert.equal((await other.exit).code, 75);
+	await other.close();
+	assert.equal((await hg.post(pageView())).status, 200, 'the first one is not disturbed');
+});
+
+test('an id that is taken after SIGTERM: exit 0, and the port is free again at once', async (t) => {
+	const hg = await headgate(t);
+	await hg.post(pageView());
+	const { port } = hg;
+	assert.deepEqual(await hg.sigterm(), { code: 0, signal: null });
+	await hg.restart({ listen: `127.0.0.1:${port}` });
+	assert.equal(hg.port, port);
+});
+
+test('validate: verdicts as NDJSON, exit 1 if any is refused', async (t) => {
+	const hg = await headgate(t);
+	const good = await run(['validate', ...configOf(hg), '-'], { input: `${JSON.stringify(pageView())}\n${JSON.stringify(purchase())}\n` });
+	assert.equal(good.code, 0, good.stderr);
+	assert.equal(good.stdout.trim().split('\n').length, 2);
+	const bad = await run(['validate', ...configOf(hg), '-'], { input: `${JSON.stringify(pageView())}\n${JSON.stringify(purchase({ properties: { value: -3 } }))}\n` });
+	assert.equal(bad.code, 1, bad.stderr);
+	const verdicts = bad.stdout.trim().split('\n').map((l) => JSON.parse(l));
+	assert.ok(JSON.stringify(verdicts[1]).includes('/properties/value'));
+});
+
+test('journal ls, cat and verify read while the daemon runs', async (t) => {
+	const hg = await headgate(t, { config: { kafka: { 'bootstrap.servers': '127.0.0.1:9' } } });
+	const event = pageView();
+	await hg.post(event);
+	for (const word of ['ls', 'verify']) assert.equal((await run(['journal', word, ...configOf(hg)])).code, 0, word);
+	const cat = await run(['journal', 'cat', ...configOf(hg)]);
+	assert.equal(cat.code, 0, cat.stderr);
+	assert.ok(cat.stdout.includes(event.event_id));
+});
+
+test('a start that is killed early leaves nothing that stops the next one', async (t) => {
+	const hg = await headgate(t);
+	await hg.post(pageView());
+	await hg.sigterm();
+	for (const ms of [1, 3, 10, 30, 60]) {
+		const child = spawn(binary, ['serve', ...configOf(hg), '--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0'], { stdio: 'ignore' });
+		await new Promise((done) => setTimeout(done, ms));
+		child.kill('SIGKILL');
+		await new Promise((done) => child.once('exit', done));
+	}
+	await hg.restart();
+	await hg.delivered(1);
+	assert.equal((await hg.events()).length, 1);
+});
