@@ -71,6 +71,9 @@ const struct hash_key *journal_hash_key(const struct journal *journal); /* rando
 struct journal_writer *journal_writer_get(struct journal *journal, uint32_t lane);
 /* True if new records may be taken: budget and reserve hold, no failure waits for its retry. Cheap; any thread. */
 bool journal_has_headroom(const struct journal *journal);
+/* False while dead letters, in the journal and in the folder options.dead_letter_dir, hold more than a tenth of the disk
+ * budget: further ones are counted by the caller and not kept. Any thread. */
+bool journal_has_dead_letter_room(const struct journal *journal);
 bool journal_writer_has_headroom(const struct journal_writer *writer);
 /* Position that the next appended record will have (its text stands inside the value, so it is asked first). */
 struct journal_position journal_writer_next(const struct journal_writer *writer);

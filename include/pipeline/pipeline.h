@@ -36,6 +36,7 @@ struct request {
 	uint32_t waiting;             /* events that wait for another copy */
 	bool committed;
 	bool submitted;
+	bool settled;
 	struct request *next;         /* in the turn's list */
 	struct pipeline *pipeline;
 };

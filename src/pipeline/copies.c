@@ -1,0 +1,147 @@
+/* An event has up to two keys. The declared one (order_id of a purchase) decides first, because it sees through new
+ * event ids: a reloaded thank-you page. Then the event id: the same bytes again are a duplicate, other bytes under the
+ * same id are kept under an id derived from both, so that nobody can suppress an event by sending its id first.
+ *
+ * A reservation that is given up because the other key hit is released at once; a copy that waited for it is told
+ * `retry`, which is rare and safe.
+ *
+ * An event whose declared key is in flight from another source is flagged as a repeat without waiting, since its answer
+ * must not depend on another lane before it is appended. */
+#include "pipeline/copies.h"
+
+#include "base/uuid.h"
+
+#define UNIQUE_PARTS_MAX 12
+
+static uint64_t fingerprint(const struct dedup *dedup, const struct event *ev)
+{
+	uint32_t sent_at = ev->member[EVENT_MEMBER_SENT_AT];
+	if (!sent_at)
+		return dedup_tag(dedup, ev->bytes);
+	/* sent_at differs between retries: the bytes before and behind its value count */
+	struct slice raw = json_raw(ev->doc, sent_at);
+	struct slice before = { ev->bytes.at, (size_t)(raw.at - ev->bytes.at) };
+	const char *behind_at = raw.at + raw.len;
+	struct slice behind = { behind_at, (size_t)(ev->bytes.at + ev->bytes.len - behind_at) };
+	return dedup_tag(dedup, before) * 3 + dedup_tag(dedup, behind);
+}
+
+/* The text of a declared value; SLICE_NONE if it is absent, null, "" or no scalar. */
+static struct slice unique_value(const struct event *ev, struct slice pointer, struct arena *arena)
+{
+	uint32_t node = json_pointer_get(ev->doc, ev->node, pointer);
+	if (!node)
+		return SLICE_NONE;
+	switch (json_type_of(ev->doc, node)) {
+	case JSON_STRING:
+		return json_string(ev->doc, node, arena);
+	case JSON_NUMBER:
+		return json_raw(ev->doc, node);
+	default:
+		return SLICE_NONE;
+	}
+}
+
+static bool declared_key(const struct dedup *dedup, const struct request *req, const struct event *ev,
+                         struct dedup_key *key)
+{
+	struct slice parts[UNIQUE_PARTS_MAX + 2] = { req->source->dedup_group, ev->name };
+	if (!ev->schema || ev->unverified || ev->schema->unique_by_count == 0 ||
+	    ev->schema->unique_by_count > UNIQUE_PARTS_MAX)
+		return false;
+	for (size_t i = 0; i < ev->schema->unique_by_count; i++) {
+		parts[i + 2] = unique_value(ev, ev->schema->unique_by[i], req->arena);
+		if (!parts[i + 2].len)
+			return false;
+	}
+	*key = dedup_make_key(dedup, parts, ev->schema->unique_by_count + 2, req->received_ms,
+	                      ev->schema->unique_window_ms);
+	return true;
+}
+
+static enum copies_outcome check_declared(struct dedup *dedup, struct request *req, struct event *ev,
+                                          struct pipeline_copy *copy)
+{
+	struct dedup_key *key = &copy->keys[COPY_KEY_DECLARED];
+	if (!declared_key(dedup, req, ev, key))
+		return COPIES_NEW;
+	/* across sources one tag makes them one: then a copy in flight is waited for as well */
+	copy->tags[COPY_KEY_DECLARED] = ev->schema->unique_across_drop ? 0 : dedup_tag(dedup, req->source->name);
+	switch (dedup_reserve(dedup, key, copy->tags[COPY_KEY_DECLARED], req->received_ms,
+	                      &copy->tickets[COPY_KEY_DECLARED], &copy->waiter)) {
+	case DEDUP_NEW:
+		return COPIES_NEW;
+	case DEDUP_OTHER:
+		ev->repeat = true;
+		return COPIES_NEW;
+	case DEDUP_SAME:
+		return COPIES_DUPLICATE;
+	case DEDUP_PENDING:
+		return COPIES_WAIT;
+	case DEDUP_FULL:
+		break;
+	}
+	return COPIES_RETRY;
+}
+
+static void keep_under_new_id(const struct hash_key *hash_key, struct request *req, struct event *ev, uint64_t tag)
+{
+	const struct slice parts[] = { SLICE("synthetic"), req->source->name, ev->name, ev->event_id,
+		{ (const char *)&tag, sizeof tag } };
+	char *id = arena_alloc(req->arena, UUID_TEXT_BYTES);
+	if (!id)
+		return;
+	uuid_v8(hash_keyed128_parts(hash_key, parts, sizeof parts / sizeof parts[0]), id);
+	ev->client_event_id = ev->event_id;
+	ev->event_id = (struct slice){ id, UUID_TEXT_BYTES };
+}
+
+static enum copies_outcome check_id(struct dedup *dedup, const struct hash_key *hash_key, struct request *req,
+                                    struct event *ev, struct pipeline_copy *copy)
+{
+	if (ev->event_id_random)
+		return COPIES_NEW;
+	const struct slice parts[] = { req->source->name, ev->name, ev->event_id };
+	struct dedup_key *key = &copy->keys[COPY_KEY_ID];
+	*key = dedup_make_key(dedup, parts, 3, req->received_ms, req->source->dedup_window_ms);
+	uint64_t tag = req->source->dedup_mode == DEDUP_MODE_ID ? 0 : fingerprint(dedup, ev);
+	copy->tags[COPY_KEY_ID] = tag;
+	switch (dedup_reserve(dedup, key, tag, req->received_ms, &copy->tickets[COPY_KEY_ID], &copy->waiter)) {
+	case DEDUP_NEW:
+		return COPIES_NEW;
+	case DEDUP_OTHER:
+		keep_under_new_id(hash_key, req, ev, tag);
+		return COPIES_NEW;
+	case DEDUP_SAME:
+		return COPIES_DUPLICATE;
+	case DEDUP_PENDING:
+		return COPIES_WAIT;
+	case DEDUP_FULL:
+		break;
+	}
+	return COPIES_RETRY;
+}
+
+enum copies_outcome copies_check(struct dedup *dedup, const struct hash_key *hash_key, struct request *req,
+                                 struct event *ev, struct pipeline_copy *copy)
+{
+	enum copies_outcome outcome = check_declared(dedup, req, ev, copy);
+	if (outcome != COPIES_NEW)
+		return outcome;
+	outcome = check_id(dedup, hash_key, req, ev, copy);
+	if (outcome != COPIES_NEW)
+		dedup_release(dedup, &copy->tickets[COPY_KEY_DECLARED]);
+	return outcome;
+}
+
+void copies_confirm(struct dedup *dedup, struct pipeline_copy *copy)
+{
+	for (int i = 0; i < COPY_KEY_count; i++)
+		dedup_confirm(dedup, &copy->tickets[i]);
+}
+
+void copies_release(struct dedup *dedup, struct pipeline_copy *copy)
+{
+	for (int i = 0; i < COPY_KEY_count; i++)
+		dedup_release(dedup, &copy->tickets[i]);
+}
