@@ -13,8 +13,7 @@ uint32_t json_get(const struct json_doc *doc, uint32_t object, struct slice name
 		if (__builtin_expect(node->flags & JSON_FLAG_ESCAPED, 0)) {
 			if (text_equals(json_inner(doc, key), name))
 				return key + 1;
-		} else if (node->length - 2 == name.len &&
-		           memcmp(doc->text + node->offset + 1, name.at, name.len) == 0) {
+		} else if (slice_equal(json_inner(doc, key), name)) {
 			return key + 1;
 		}
 	}
