@@ -1,0 +1,26 @@
+/* What ties the dedup table to the journal: keys of recovered records, key indexes of sealed files, both at start.
+ * The functions fit struct journal_options. */
+#ifndef HEADGATE_DEDUP_RECOVERY_H
+#define HEADGATE_DEDUP_RECOVERY_H
+
+#include "dedup/dedup.h"
+#include "journal/journal.h"
+
+struct dedup_recovery {
+	struct dedup *dedup;
+	char dir[512]; /* <data>/dedup */
+	bool loaded;
+};
+
+/* Thread of all but write_index: main, before anything else runs. */
+bool dedup_recovery_init(struct dedup_recovery *recovery, struct dedup *dedup, const char *data_dir, struct error *err);
+/* Inserts the keys of all indexes; unlinks those that are expired, and damaged ones, so that has_index says no and the
+ * journal file is scanned. Called by the others when it was not called yet: after the journal took the lock. */
+void dedup_recovery_load(struct dedup_recovery *recovery);
+void dedup_recovery_on_record(void *recovery, uint32_t lane, const struct journal_record *record);
+bool dedup_recovery_has_index(void *recovery, uint32_t lane, const char *file_name);
+/* Thread: keeper. */
+bool dedup_recovery_write_index(void *recovery, uint32_t lane, const char *file_path, const char *file_name,
+                                struct error *err);
+
+#endif
