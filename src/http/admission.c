@@ -1,0 +1,157 @@
+/* Framing → route → method → (preflight) → key → origin → draining, headroom → content type and coding → length. What
+ * comes earlier decides, so that a caller without rights learns nothing about the state behind them. */
+#include "http/admission.h"
+
+#include "http/credentials.h"
+#include "http/origin.h"
+#include "journal/journal.h"
+
+#define REQUEST_ID_BYTES_MAX 64
+#define IDEMPOTENCY_KEY_BYTES_MAX 128
+
+static enum MHD_Result collect(void *cls, enum MHD_ValueKind kind, const char *name, size_t name_len, const char *value,
+                               size_t value_len)
+{
+	(void)kind;
+	head_add(cls, (struct slice) { name, name_len }, (struct slice) { value, value_len });
+	return MHD_YES;
+}
+
+static bool is_request_id(struct slice s)
+{
+	if (!s.len || s.len > REQUEST_ID_BYTES_MAX)
+		return false;
+	for (size_t i = 0; i < s.len; i++) {
+		char c = s.at[i];
+		bool fits = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+		            c == '_' || c == '-';
+		if (!fits)
+			return false;
+	}
+	return true;
+}
+
+enum refusal admission_check_framing(struct exchange *ex, const char *method, const char *version)
+{
+	const struct config_limits *limits = &ex->snap->cfg->limits;
+
+	MHD_get_connection_values_n(ex->handle, MHD_HEADER_KIND, collect, &ex->head);
+	ex->names_request = is_request_id(ex->head.request_id);
+	enum refusal refusal =
+	        guard_check(&ex->head, slice_of(method), slice_of(version), limits->header_bytes, &ex->framing);
+	enum refusal target = target_parse(ex->raw_target, limits->request_line_bytes, &ex->target);
+	return refusal != REFUSAL_NONE ? refusal : target;
+}
+
+static bool path_fits(const struct config_path *map, struct slice path)
+{
+	struct slice prefix = map->path;
+
+	if (prefix.len && prefix.at[prefix.len - 1] == '*') {
+		prefix.len--;
+		return slice_starts(path, prefix);
+	}
+	return slice_equal(path, prefix);
+}
+
+/* Own paths come first: the config adds paths, it cannot take one away. */
+static const struct protocol_route *route_of(const struct config *cfg, struct slice *path)
+{
+	const struct protocol_route *route = protocol_route_find(*path);
+
+	for (size_t i = 0; !route && i < cfg->http.paths_count; i++) {
+		if (path_fits(&cfg->http.paths[i], *path)) {
+			route = protocol_route_find(cfg->http.paths[i].route);
+			*path = cfg->http.paths[i].route;
+		}
+	}
+	return route;
+}
+
+static enum refusal check_options(struct exchange *ex)
+{
+	ex->kind = ex->head.has_origin ? EXCHANGE_PREFLIGHT : EXCHANGE_OPTIONS;
+	if (ex->head.has_origin && !origin_is_known(ex->snap->cfg, ex->head.origin))
+		return REFUSAL_ORIGIN;
+	return REFUSAL_NONE;
+}
+
+static enum refusal check_source(struct exchange *ex)
+{
+	const struct config *cfg = ex->snap->cfg;
+	struct slice key = credentials_key(&ex->head, ex->target.query, ex->route->protocol->key_places, &ex->arena);
+
+	ex->source = key.len ? config_source_by_key(cfg, key) : NULL;
+	if (!ex->source)
+		return REFUSAL_UNAUTHORIZED;
+	ex->body_limit = ex->source->body_bytes;
+	return origin_check(ex->source, ex->head.has_origin, ex->head.origin, ex->head.referer);
+}
+
+static enum refusal check_state(const struct exchange *ex)
+{
+	struct http_shared *shared = ex->lane->shared;
+
+	if (shared->draining)
+		return REFUSAL_DRAINING;
+	if (ex->route->dry)
+		return REFUSAL_NONE;
+	if (shared->failed || !journal_has_headroom(shared->options.journal) ||
+	    !journal_writer_has_headroom(ex->lane->writer))
+		return REFUSAL_NO_HEADROOM;
+	return REFUSAL_NONE;
+}
+
+static enum refusal check_content(struct exchange *ex)
+{
+	struct slice rest = ex->head.content_type;
+	struct slice type = slice_trim(slice_split(&rest, ';'));
+	const char *const *fits = ex->route->protocol->content_types;
+
+	while (*fits && !slice_equal_nocase(slice_of(*fits), type))
+		fits++;
+	if (!*fits)
+		return REFUSAL_CONTENT_TYPE;
+	ex->req.input.content_type = slice_of(*fits);
+	struct slice coding = slice_trim(ex->head.content_encoding);
+	if (slice_equal_nocase(coding, SLICE("gzip")) || slice_equal_nocase(coding, SLICE("x-gzip")))
+		ex->is_gzip = true;
+	else if (coding.len && !slice_equal_nocase(coding, SLICE("identity")))
+		return REFUSAL_CONTENT_ENCODING;
+	return REFUSAL_NONE;
+}
+
+static enum refusal check_events(struct exchange *ex)
+{
+	enum refusal refusal = check_source(ex);
+
+	if (refusal == REFUSAL_NONE)
+		refusal = check_state(ex);
+	if (refusal == REFUSAL_NONE && ex->framing.method == METHOD_POST)
+		refusal = check_content(ex);
+	if (refusal == REFUSAL_NONE && ex->head.idempotency_key.len > IDEMPOTENCY_KEY_BYTES_MAX)
+		refusal = REFUSAL_IDEMPOTENCY_KEY;
+	if (refusal == REFUSAL_NONE && !ex->framing.is_chunked && ex->framing.length > ex->body_limit)
+		refusal = REFUSAL_BODY_TOO_LARGE;
+	return refusal;
+}
+
+enum refusal admission_check_rights(struct exchange *ex)
+{
+	const struct config *cfg = ex->snap->cfg;
+	struct slice path = target_decode(ex->target.path, false, &ex->arena);
+
+	ex->body_limit = cfg->limits.body_bytes;
+	ex->route = route_of(cfg, &path);
+	if (!ex->route)
+		return REFUSAL_NOT_FOUND;
+	ex->req.input.path = path;
+	if (!ex->route->protocol && !cfg->catalog.is_public)
+		return REFUSAL_NOT_FOUND;
+	if (ex->framing.method == METHOD_OPTIONS)
+		return check_options(ex);
+	if (!(ex->route->methods & ex->framing.method))
+		return REFUSAL_METHOD;
+	ex->kind = ex->route->protocol ? EXCHANGE_EVENTS : EXCHANGE_CATALOG;
+	return ex->kind == EXCHANGE_EVENTS ? check_events(ex) : REFUSAL_NONE;
+}
