@@ -19,6 +19,10 @@ struct journal_reader; /* one lane's end for reading; owned by the caller */
 
 enum journal_record_type { JOURNAL_EVENT = 1, JOURNAL_DEAD_LETTER = 2, JOURNAL_GAP = 3, JOURNAL_SEAL = 4 };
 
+/* Flag of a GAP record: its counters were burnt by a failed or discarded batch; nothing was accepted under them. Readers
+ * pass over such gaps; journal_scan_file shows them. */
+#define JOURNAL_GAP_BURNT 1
+
 struct journal_position {
 	uint64_t epoch;
 	uint64_t counter; /* within the epoch and lane, from 1; 0: before the first */
@@ -27,24 +31,24 @@ struct journal_position {
 /* What a record carries besides its position. The slices are borrowed. */
 struct journal_record {
 	enum journal_record_type type;
-	uint8_t flags;        /* the caller's */
-	int64_t time_ms;      /* record timestamp for the sink (event time, clamped) */
-	int64_t received_ms;  /* decides the hour in the files sink */
-	uint8_t key1[16];     /* dedup keys as struct dedup_key; zero: none */
+	uint8_t flags;       /* the caller's */
+	int64_t time_ms;     /* record timestamp for the sink (event time, clamped) */
+	int64_t received_ms; /* decides the hour in the files sink */
+	uint8_t key1[16];    /* dedup keys as struct dedup_key; zero: none */
 	uint8_t key2[16];
-	uint64_t tag1;        /* fingerprint */
-	uint64_t tag2;        /* source of the declared key */
+	uint64_t tag1; /* fingerprint */
+	uint64_t tag2; /* source of the declared key */
 	struct slice topic, key, headers, value;
 	struct journal_position position; /* set by readers */
-	uint64_t gap_count;   /* JOURNAL_GAP: how many counters from position.counter on are missing */
+	uint64_t gap_count;               /* JOURNAL_GAP: how many counters from position.counter on are missing */
 };
 
 struct journal_options {
-	const char *dir;            /* the data directory */
+	const char *dir; /* the data directory */
 	uint32_t lanes;
-	bool sync_on_commit;        /* durability `disk` */
+	bool sync_on_commit; /* durability `disk` */
 	uint32_t file_bytes;
-	uint32_t sync_interval_ms;  /* background sync in mode `os` */
+	uint32_t sync_interval_ms; /* background sync in mode `os` */
 	uint64_t disk_budget_bytes;
 	uint64_t reserve_bytes;
 	/* Recovery hands over every valid record of the files that have no key index (in order, per lane). */
@@ -52,7 +56,8 @@ struct journal_options {
 	/* True if the sealed file's keys are durable elsewhere already (start) … */
 	bool (*has_index)(void *context, uint32_t lane, const char *file_name);
 	/* … and makes it so (keeper thread; reads it with journal_scan_file). */
-	bool (*write_index)(void *context, uint32_t lane, const char *file_path, const char *file_name, struct error *err);
+	bool (*write_index)(void *context, uint32_t lane, const char *file_path, const char *file_name,
+	                    struct error *err);
 	void *context;
 };
 
@@ -63,7 +68,7 @@ struct journal *journal_open(const struct journal_options *options, struct error
 /* Seals nothing: commits what is pending, syncs, marks the stop as clean, stops the keeper, gives the lock back. */
 void journal_close(struct journal **journal);
 
-const char *journal_log_id(const struct journal *journal);      /* JOURNAL_LOG_ID_TEXT hex digits and NUL */
+const char *journal_log_id(const struct journal *journal); /* JOURNAL_LOG_ID_TEXT hex digits and NUL */
 uint64_t journal_epoch(const struct journal *journal);
 const struct hash_key *journal_hash_key(const struct journal *journal); /* random per installation, kept in meta */
 
@@ -119,19 +124,37 @@ struct journal_stats {
 	uint64_t files;
 	uint64_t quarantined_bytes, torn_tails, gaps;
 	bool headroom;
-	bool failed;           /* SYNC_LOST */
-	int64_t sync_running_ms; /* how long the sync in progress lasts; 0: none */
+	bool failed;                                     /* SYNC_LOST */
+	int64_t sync_running_ms;                         /* how long the sync in progress lasts; 0: none */
 	uint64_t accepted_events, accepted_dead_letters; /* committed since the log began */
 };
 void journal_stats(struct journal *journal, struct journal_stats *out);
 
 /* ---- files on their own (command line, tests, index building). Read-only, no lock. ---- */
-struct journal_scan {
-	uint64_t epoch, first;
-	uint64_t records, valid_bytes, damaged_bytes, torn_bytes;
-	bool sealed;
+#define JOURNAL_DAMAGE_MAX 16
+struct journal_damage {
+	uint64_t offset, length;
+	bool torn; /* nothing sound behind it */
 };
-/* Calls fn for each valid record; fn returns false to stop. Damage is passed over and counted. */
+struct journal_scan {
+	uint32_t lane;
+	char log_id[JOURNAL_LOG_ID_TEXT + 1];
+	uint64_t epoch, first;
+	uint64_t last; /* last counter, those of gaps included; first - 1: none */
+	int64_t created_ms;
+	uint64_t records; /* events and dead letters */
+	uint64_t events, dead_letters;
+	uint64_t events_before, dead_letters_before; /* in this lane before this file, since the log began */
+	uint64_t missing;                            /* counters without a record that no GAP record explains */
+	uint64_t file_bytes, valid_bytes, damaged_bytes, torn_bytes;
+	size_t damage_count; /* may be more than are listed */
+	struct journal_damage damage[JOURNAL_DAMAGE_MAX];
+	bool sealed;
+	bool stopped; /* fn returned false */
+};
+/* Calls fn (may be NULL) for each valid event, dead letter and GAP record; fn returns false to stop. Damage is passed
+ * over and counted. The file of a running daemon may show its last batch half written. A file without a sound header is
+ * an error of code DATA. */
 MUST_CHECK bool journal_scan_file(const char *path, bool (*fn)(void *context, const struct journal_record *record),
                                   void *context, struct journal_scan *out, struct error *err);
 struct journal_file_name {

@@ -1,0 +1,152 @@
+/* What the parts of the journal share: the journal, its lanes, their files. Only for journal/.
+ *
+ * Who may touch what: a file is written by its lane's thread alone until it is closed; it is synced in the background,
+ * closed as a descriptor, indexed, unlinked and freed by the keeper alone; readers hold it by `readers`. What crosses
+ * threads is atomic or under the lane's mutex, which is never held across I/O. */
+#ifndef HEADGATE_JOURNAL_INTERNAL_H
+#define HEADGATE_JOURNAL_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "journal/format.h"
+#include "journal/meta.h"
+
+#define JOURNAL_PATH_BYTES 512
+#define JOURNAL_DIR_MAX 400                  /* length of options->dir, so that every path fits */
+#define JOURNAL_FIRST_FILE_BYTES (1U << 20)  /* quickly made: a start must not wait for 64 MiB of zeros */
+#define JOURNAL_INLINE_FILE_BYTES (4U << 20) /* made by the lane itself when the keeper is late */
+#define JOURNAL_BATCH_BYTES ((size_t)256 * 1024)
+
+struct journal_file {
+	struct journal_file *next;  /* lane mutex */
+	struct journal_file *chain; /* lane thread: next file made within the commit in progress */
+	uint64_t epoch, first;
+	_Atomic uint64_t capacity; /* bytes of the file; records end before capacity - JOURNAL_SEAL_BYTES */
+	uint32_t salt_crc;
+	uint64_t written;        /* lane thread: end of what was written */
+	uint64_t written_last;   /* lane thread: last counter written, first - 1: none */
+	_Atomic uint64_t end;    /* end of what is committed; readers go no further */
+	_Atomic uint64_t last;   /* last counter committed; final once closed */
+	_Atomic bool closed;     /* nothing will be added */
+	_Atomic uint64_t synced; /* up to here, by the keeper */
+	int fd;                  /* -1: not open. Closed by the keeper */
+	unsigned readers;        /* lane mutex */
+	bool indexed;            /* keeper */
+	bool name_synced;        /* keeper: the folder was fsynced since the file got its name */
+	int64_t index_retry_ms;  /* keeper: not before */
+	char name[JOURNAL_NAME_BYTES];
+};
+
+struct journal_lane {
+	struct journal *journal;
+	uint32_t index;
+	bool active; /* written in this run */
+	pthread_mutex_t mutex;
+	struct journal_file *head;             /* mutex; oldest first */
+	struct journal_file *tail;             /* mutex */
+	struct journal_position checkpoint;    /* mutex */
+	struct journal_position gaps_counted;  /* reader: GAPs up to here are in the statistics */
+	struct journal_file *_Atomic prepared; /* put by the keeper, taken by the lane */
+	_Atomic bool needs_file;               /* the last file was abandoned: no headroom before the next one stands */
+	_Atomic bool headroom;
+	_Atomic int64_t retry_at_ms;           /* keeper: next attempt to prepare a file after a failure */
+	_Atomic int64_t sync_since_ms;         /* a sync on the answer path runs since; 0: none */
+	_Atomic uint64_t events, dead_letters; /* committed since the log began */
+	char dir[JOURNAL_PATH_BYTES];
+};
+
+struct journal_writer {
+	struct journal *journal;
+	struct journal_lane *lane;
+	struct journal_file *file; /* NULL after a failure, until the next commit finds a new one */
+	char *bytes;               /* the batch */
+	size_t len, cap;
+	size_t open_size;     /* of the record begun; 0: none */
+	uint64_t next;        /* counter */
+	uint64_t batch_first; /* first counter in the batch */
+	uint64_t burnt_first; /* counters from here to the batch are burnt and not yet told by a GAP; 0: none */
+};
+
+struct journal {
+	struct journal_options options; /* dir points to `dir` */
+	char dir[JOURNAL_DIR_MAX + 1];
+	int lock_fd;
+	struct meta meta;
+	char log_id[JOURNAL_LOG_ID_TEXT + 1];
+	uint64_t epoch;
+	uint32_t file_bytes; /* options->file_bytes, less where the budget is small */
+	uint32_t lane_count;
+	struct journal_lane *lanes;     /* lane_count */
+	struct journal_writer *writers; /* options.lanes */
+	_Atomic uint64_t used_bytes;    /* of the data directory: last walk, plus files made since */
+	_Atomic uint64_t free_bytes;
+	_Atomic uint64_t serial; /* of prepared files */
+	_Atomic bool failed;     /* SYNC_LOST */
+	_Atomic uint64_t quarantined_bytes, torn_tails, gaps;
+	_Atomic int64_t sync_since_ms; /* a background sync runs since; 0: none */
+	_Atomic uint32_t sequence;     /* futex word: grows with each commit */
+	_Atomic uint32_t woken;        /* futex word: grows with each journal_wake */
+	_Atomic bool waiting;
+	uint32_t seen, seen_woken; /* forwarder */
+	pthread_t keeper;
+	bool keeper_runs;
+	bool stop, chores; /* keeper_mutex */
+	pthread_mutex_t keeper_mutex;
+	pthread_cond_t keeper_cond;
+	uint32_t series_bytes, series_commits, series_events, series_dead_letters, series_sync_us;
+};
+
+/* ---- files.c ---- */
+static inline uint64_t journal_file_payload(uint64_t capacity)
+{
+	return capacity - JOURNAL_HEADER_BYTES - JOURNAL_SEAL_BYTES;
+}
+struct journal_file *journal_file_new(const char *name, uint64_t epoch, uint64_t first);
+/* Creates a zero-filled file without a header; `pause` (may be NULL) is called between pieces, false ends the attempt. */
+MUST_CHECK struct journal_file *journal_file_prepare(struct journal_lane *lane, uint64_t size,
+                                                     bool (*pause)(struct journal *journal), struct error *err);
+/* Writes the header and gives the file its name. */
+MUST_CHECK bool journal_file_activate(struct journal_lane *lane, struct journal_file *file, uint64_t first,
+                                      uint64_t events_before, uint64_t dead_letters_before, struct error *err);
+/* Unlinks and frees a file that no one else knows. */
+void journal_file_drop(struct journal_lane *lane, struct journal_file **file);
+void journal_file_path(const struct journal_lane *lane, const struct journal_file *file, char *to);
+/* Appends to the lane's list. */
+void journal_lane_publish(struct journal_lane *lane, struct journal_file *file);
+/* True if `size` more bytes keep budget and reserve. */
+bool journal_can_grow(const struct journal *journal, uint64_t size);
+/* fdatasync, timed and counted; `since` shows it while it runs. On failure the journal is marked failed: final. */
+MUST_CHECK bool journal_sync_fd(struct journal *journal, int fd, _Atomic int64_t *since, struct error *err);
+void journal_count_failure(const char *call);
+
+/* ---- quarantine.c ---- */
+/* Copies a damaged range to `<data>/quarantine/<lane>-<name>-<offset>.bad` and syncs it; counts it if it is new. A copy
+ * that fails is logged and counted, never an error: recovery must not be blocked by it. */
+void journal_quarantine_range(struct journal *journal, uint32_t lane, const char *name, int fd,
+                              const struct journal_damage *damage);
+/* Moves a whole file to quarantine. */
+MUST_CHECK bool journal_quarantine_file(struct journal *journal, const struct journal_lane *lane, const char *name,
+                                        uint64_t size, struct error *err);
+
+/* ---- recover.c ---- */
+/* Recovers the lane's folder: its files stand in the list afterwards, closed. */
+MUST_CHECK bool journal_recover_lane(struct journal *journal, struct journal_lane *lane, bool clean, struct error *err);
+
+/* ---- keeper.c ---- */
+MUST_CHECK bool journal_keeper_start(struct journal *journal, struct error *err);
+void journal_keeper_stop(struct journal *journal);
+/* There is something to do now. Thread: any. */
+void journal_keeper_poke(struct journal *journal);
+/* Walks the data directory, then decides headroom. Thread: main before the keeper runs, then the keeper. */
+void journal_measure(struct journal *journal);
+
+/* ---- writer.c ---- */
+MUST_CHECK bool journal_writer_init(struct journal_writer *writer, struct journal *journal, struct journal_lane *lane,
+                                    struct error *err);
+void journal_writer_fini(struct journal_writer *writer);
+
+/* ---- wait.c ---- */
+void journal_wait_notify(struct journal *journal);
+
+#endif
