@@ -50,6 +50,8 @@ enum dedup_answer {
 
 struct dedup *dedup_create(const struct dedup_options *options, struct error *err);
 void dedup_destroy(struct dedup **dedup);
+/* The key, where it is known only after the table exists (the journal's meta); before any dedup_make_key. */
+void dedup_set_key(struct dedup *dedup, const struct hash_key *key);
 /* The key of these parts (hashed with their lengths), expiring window_ms after now. */
 struct dedup_key dedup_make_key(const struct dedup *dedup, const struct slice *parts, size_t count, int64_t wall_ms,
                                 uint64_t window_ms);

@@ -1,0 +1,27 @@
+/* The admin listener: health, metrics, status, reload, on an address of its own (loopback by default) with a small
+ * libmicrohttpd daemon and one thread. Owner: main. */
+#ifndef HEADGATE_ADMIN_ADMIN_H
+#define HEADGATE_ADMIN_ADMIN_H
+
+#include "base/error.h"
+#include "config/config.h"
+
+struct admin;
+struct buffer;
+
+struct admin_options {
+	struct config_address listen;
+	struct slice token_file; /* made with mode 0600 at the first start */
+	struct slices hosts;     /* further values of Host that are served */
+	void *context;
+	/* The callbacks run in the admin thread. */
+	bool (*readyz)(void *context, struct buffer *reason);
+	void (*status)(void *context, struct buffer *json);
+	bool (*reload)(void *context, struct error *err);
+};
+
+struct admin *admin_start(const struct admin_options *options, struct error *err);
+uint16_t admin_port(const struct admin *admin);
+void admin_stop(struct admin **admin);
+
+#endif

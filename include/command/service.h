@@ -1,0 +1,43 @@
+/* The running daemon: what `serve` starts, in order, and what /status, /readyz and reload ask of it. */
+#ifndef HEADGATE_COMMAND_SERVICE_H
+#define HEADGATE_COMMAND_SERVICE_H
+
+#include <pthread.h>
+
+#include "config/config.h"
+#include "dedup/recovery.h"
+#include "pipeline/snapshot.h"
+
+struct admin;
+struct buffer;
+struct forwarder;
+struct http_server;
+struct journal;
+
+struct service {
+	struct config_options options;
+	struct snapshot *boot; /* config of the start: listeners, journal and sink keep to it */
+	struct journal *journal;
+	struct dedup *dedup;
+	struct dedup_recovery recovery;
+	struct forwarder *forwarder;
+	struct http_server *http;
+	struct admin *admin;
+	int64_t started_ms;
+	_Atomic bool draining, failed;
+	pthread_mutex_t reload_mutex;
+	char reload_error[512]; /* of the last reload; empty: it went well */
+	int64_t reloaded_ms;    /* 0: never */
+};
+
+/* For the admin listener. Thread: admin's. */
+bool service_is_ready(void *service, struct buffer *reason);
+void service_status(void *service, struct buffer *json);
+/* Reads config and catalog anew and swaps them, all or nothing. Thread: any. */
+bool service_reload(void *service, struct error *err);
+/* Sets the gauges that nobody sets as things happen; each second. */
+void service_set_gauges(struct service *service);
+
+int command_serve(const struct config_options *options);
+
+#endif

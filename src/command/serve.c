@@ -1,0 +1,219 @@
+/* `headgate serve`: starts the parts in order (config, catalog, dedup, journal, forwarder, listeners), waits for
+ * signals, stops them in the opposite order. SIGTERM and SIGINT drain; SIGHUP reloads. A journal that failed for good
+ * ends the process with 74: whoever supervises it starts it anew, and recovery judges what the disk has. */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "admin/admin.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "command/service.h"
+#include "command/version.h"
+#include "forward/forwarder.h"
+#include "http/server.h"
+#include "journal/journal.h"
+
+#define LAST_ANSWERS_MS 1000
+
+static int fatal_fd = -1;
+
+/* Thread: a lane's. */
+static void on_fatal(void *context, const struct error *err)
+{
+	struct service *service = context;
+	log_error("journal_failed", "error=%s", err->message);
+	atomic_store(&service->failed, true);
+	(void)!eventfd_write(fatal_fd, 1);
+}
+
+static int open_signals(void)
+{
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL); /* before any thread starts: all inherit it */
+	signal(SIGPIPE, SIG_IGN);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static uint32_t lane_count(const struct config *cfg)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	uint32_t lanes = cfg->lanes ? cfg->lanes : (uint32_t)(cores > 0 ? cores : 1);
+	return lanes > JOURNAL_LANES_MAX ? JOURNAL_LANES_MAX : lanes;
+}
+
+static bool open_store(struct service *service, uint32_t lanes, struct error *err)
+{
+	const struct config *cfg = service->boot->cfg;
+	char dead_letters[1024];
+	snprintf(dead_letters, sizeof dead_letters, "%.*s/events/%.*s", SLICE_ARG(cfg->data_dir),
+	         SLICE_ARG(cfg->topics.rejected));
+	const struct dedup_options dedup = { .memory_bytes = cfg->dedup.memory_bytes, .bucket_ms = cfg->dedup.bucket_ms };
+	service->dedup = dedup_create(&dedup, err);
+	if (!service->dedup || !file_make_dir(cfg->data_dir.at, err) ||
+	    !dedup_recovery_init(&service->recovery, service->dedup, cfg->data_dir.at, err))
+		return false;
+	const struct journal_options options = {
+		.dir = cfg->data_dir.at,
+		.lanes = lanes,
+		.sync_on_commit = cfg->durability == DURABILITY_DISK,
+		.file_bytes = cfg->journal.file_bytes,
+		.sync_interval_ms = cfg->journal.sync_interval_ms,
+		.disk_budget_bytes = cfg->journal.disk_budget_bytes,
+		.reserve_bytes = cfg->journal.reserve_bytes,
+		.on_recovered = dedup_recovery_on_record,
+		.has_index = dedup_recovery_has_index,
+		.write_index = dedup_recovery_write_index,
+		.dead_letter_dir = dead_letters,
+		.context = &service->recovery,
+	};
+	service->journal = journal_open(&options, err);
+	if (!service->journal)
+		return false;
+	dedup_set_key(service->dedup, journal_hash_key(service->journal));
+	dedup_recovery_load(&service->recovery);
+	return true;
+}
+
+/* The books begin with the log, not with the process. */
+static void open_books(const struct service *service)
+{
+	struct journal_stats stats;
+	journal_stats(service->journal, &stats);
+	metrics_add(metrics_series1(METRIC_RECORDS, "accepted"), stats.accepted_events);
+	metrics_add(metrics_series1(METRIC_DEAD_LETTERS, "accepted"), stats.accepted_dead_letters);
+}
+
+static bool open_listeners(struct service *service, uint32_t lanes, struct error *err)
+{
+	const struct config *cfg = service->boot->cfg;
+	const struct http_options http = { .cfg = cfg, .journal = service->journal, .dedup = service->dedup,
+		.lanes = lanes, .on_fatal = on_fatal, .context = service };
+	service->http = http_server_start(&http, err);
+	if (!service->http)
+		return false;
+	const struct admin_options admin = { .listen = cfg->admin.listen, .token_file = cfg->admin.token_file,
+		.hosts = cfg->admin.hosts, .context = service, .readyz = service_is_ready, .status = service_status,
+		.reload = service_reload };
+	service->admin = admin_start(&admin, err);
+	return service->admin != NULL;
+}
+
+static void put_address(const char *name, struct config_address address, uint16_t port)
+{
+	bool is_v6 = slice_find(address.host, ':') < address.host.len;
+	printf("%s %s%.*s%s:%u", name, is_v6 ? "[" : "", SLICE_ARG(address.host), is_v6 ? "]" : "", port);
+}
+
+static void announce(const struct service *service)
+{
+	const struct config *cfg = service->boot->cfg;
+	put_address("listening public", cfg->listen, http_server_port(service->http));
+	put_address(" admin", cfg->admin.listen, admin_port(service->admin));
+	printf("\n");
+	fflush(stdout);
+	log_info("started", "version=%s durability=%s lanes=%u log_id=%s", version_text(), durability_name(cfg->durability),
+	         lane_count(cfg), journal_log_id(service->journal));
+}
+
+static bool take_signal(struct service *service, int signal_fd)
+{
+	struct signalfd_siginfo info;
+	bool stop = false;
+	while (read(signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
+		struct error err = { 0 };
+		if (info.ssi_signo == SIGHUP)
+			(void)service_reload(service, &err);
+		else
+			stop = true;
+	}
+	return stop;
+}
+
+static void wait_for_end(struct service *service, int signal_fd)
+{
+	struct pollfd fds[] = { { .fd = signal_fd, .events = POLLIN }, { .fd = fatal_fd, .events = POLLIN } };
+	while (!atomic_load(&service->failed)) {
+		int ready = poll(fds, 2, 1000);
+		if (ready > 0 && (fds[0].revents & POLLIN) && take_signal(service, signal_fd))
+			return;
+		service_set_gauges(service);
+	}
+}
+
+static void close_all(struct service *service)
+{
+	const int deadline_ms = service->boot ? (int)service->boot->cfg->drain_timeout_ms : 0;
+	bool failed = atomic_load(&service->failed);
+	int64_t begun_ms = clock_monotonic_ms();
+	atomic_store(&service->draining, true);
+	if (service->http)
+		http_server_drain(service->http, failed ? LAST_ANSWERS_MS : deadline_ms);
+	http_server_stop(&service->http);
+	int left_ms = deadline_ms - (int)(clock_monotonic_ms() - begun_ms);
+	forwarder_stop(&service->forwarder, failed || left_ms < 0 ? 0 : left_ms);
+	admin_stop(&service->admin);
+	snapshot_publish(NULL);
+	journal_close(&service->journal);
+	dedup_destroy(&service->dedup);
+	snapshot_release(&service->boot);
+}
+
+static bool open_all(struct service *service, struct error *err)
+{
+	struct config *cfg = config_load(&service->options, err);
+	if (!cfg)
+		return false;
+	log_init(cfg->log_level, cfg->log_format);
+	service->boot = snapshot_load(cfg, err);
+	if (!service->boot)
+		return false;
+	uint32_t lanes = lane_count(service->boot->cfg);
+	snapshot_publish(snapshot_acquire(service->boot));
+	if (!open_store(service, lanes, err))
+		return false;
+	open_books(service);
+	service->forwarder = forwarder_start(service->journal, service->boot->cfg, err);
+	return service->forwarder && open_listeners(service, lanes, err);
+}
+
+int command_serve(const struct config_options *options)
+{
+	struct service service = { .options = *options, .started_ms = clock_wall_ms(),
+		.reload_mutex = PTHREAD_MUTEX_INITIALIZER };
+	struct error err = { 0 };
+	int signal_fd = open_signals();
+	fatal_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	metrics_register_thread();
+	if (signal_fd < 0 || fatal_fd < 0 || sodium_init() < 0) {
+		log_error("start_failed", "%s", "error=\"signalfd, eventfd or libsodium\"");
+		return error_exit_code(ERROR_OS);
+	}
+	bool opened = open_all(&service, &err);
+	if (opened) {
+		announce(&service);
+		wait_for_end(&service, signal_fd);
+	} else {
+		log_error("start_failed", "error=%s", err.message);
+	}
+	bool failed = atomic_load(&service.failed);
+	close_all(&service);
+	close(signal_fd);
+	close(fatal_fd);
+	if (!opened)
+		return error_exit_code(err.code);
+	log_info("stopped", "failed=%d", failed);
+	return failed ? error_exit_code(ERROR_SYNC_LOST) : 0;
+}
