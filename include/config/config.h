@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/slice.h"
 
@@ -92,6 +93,13 @@ struct config_path {
 	struct slice path, route;
 };
 
+/* Every write key of every source, for config_source_by_key. */
+struct config_write_key {
+	struct hash128 hash;
+	struct slice key;
+	const struct source *source;
+};
+
 struct config {
 	struct arena arena;
 	struct slice file;   /* SLICE_NONE: embedded defaults only */
@@ -163,6 +171,9 @@ struct config {
 
 	const struct source *sources;
 	size_t sources_count;
+	struct hash_key write_keys_secret; /* random per load */
+	const struct config_write_key *write_keys;
+	size_t write_keys_count;
 };
 
 struct config_options {
