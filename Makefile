@@ -53,6 +53,7 @@ $(B)/headgate: $(B)/src/main.o $(B)/libheadgate.a
 $(B)/version: FORCE
 	@mkdir -p $(B); echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' >$@
 $(B)/src/main.o: $(B)/version
+$(B)/src/config/embedded.o: config/headgate.jsonc
 
 $(B)/libheadgate.a: $(LIBOBJ)
 	@rm -f $@; ar rcs $@ $^

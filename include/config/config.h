@@ -44,22 +44,22 @@ enum forward_mode { FORWARD_EXACTLY_ONCE, FORWARD_AT_LEAST_ONCE };
 enum consent_state { CONSENT_UNKNOWN, CONSENT_DENIED, CONSENT_GRANTED };
 
 struct config_limits {
-	uint32_t body_bytes;         /* 1 MiB */
-	uint32_t inflated_bytes;     /* 4 MiB */
-	uint32_t event_bytes;        /* 64 KiB */
-	uint32_t events;             /* 1000 a request */
-	uint32_t depth;              /* 32, counted within the event's own root as 1 */
-	uint32_t header_bytes;       /* 16 KiB */
-	uint32_t request_line_bytes; /* 16 KiB */
-	uint32_t query_arguments;    /* 256 */
-	uint32_t id_bytes;           /* 256 */
-	uint32_t event_id_bytes;     /* 128 */
-	uint32_t head_timeout_ms;    /* 10 s, absolute */
-	uint32_t body_rate_bytes;    /* 1 KiB a second … */
-	uint32_t body_rate_over_ms;  /* … averaged over 20 s */
-	uint32_t connections;        /* in all: 20,000, lowered to what RLIMIT_NOFILE allows */
+	uint32_t body_bytes;              /* 1 MiB */
+	uint32_t inflated_bytes;          /* 4 MiB */
+	uint32_t event_bytes;             /* 64 KiB */
+	uint32_t events;                  /* 1000 a request */
+	uint32_t depth;                   /* 32, counted within the event's own root as 1 */
+	uint32_t header_bytes;            /* 16 KiB */
+	uint32_t request_line_bytes;      /* 16 KiB */
+	uint32_t query_arguments;         /* 256 */
+	uint32_t id_bytes;                /* 256 */
+	uint32_t event_id_bytes;          /* 128 */
+	uint32_t head_timeout_ms;         /* 10 s, absolute */
+	uint32_t body_rate_bytes;         /* 1 KiB a second … */
+	uint32_t body_rate_over_ms;       /* … averaged over 20 s */
+	uint32_t connections;             /* in all: 20,000, lowered to what RLIMIT_NOFILE allows */
 	uint32_t connections_per_address; /* 256 per IPv4 address or IPv6 /64; loopback and trusted proxies exempt */
-	uint32_t idle_timeout_ms;    /* keep-alive: 75 s */
+	uint32_t idle_timeout_ms;         /* keep-alive: 75 s */
 };
 
 struct config_consent_default {
@@ -69,20 +69,20 @@ struct config_consent_default {
 
 struct source {
 	struct slice name;
-	uint32_t index;               /* place in config.sources */
+	uint32_t index; /* place in config.sources */
 	enum source_kind kind;
 	struct slices keys;
-	struct slices origins;        /* exact "https://shop.example" or "null"; "http://localhost:*" any port */
+	struct slices origins; /* exact "https://shop.example" or "null"; "http://localhost:*" any port */
 	const struct config_consent_default *consent_defaults;
 	size_t consent_defaults_count;
-	struct slice dedup_group;     /* default: name */
-	enum dedup_mode dedup_mode;   /* default: id+fingerprint for browser and app, id for server */
-	uint64_t dedup_window_ms;     /* default 24 h */
+	struct slice dedup_group;   /* default: name */
+	enum dedup_mode dedup_mode; /* default: id+fingerprint for browser and app, id for server */
+	uint64_t dedup_window_ms;   /* default 24 h */
 	enum source_unfit unknown_events;
 	enum source_unfit invalid_events;
 	enum dead_letter_payload dead_letter_payload;
-	bool accept_aliases;          /* apply the catalog's aliases to this source's events */
-	uint32_t body_bytes;          /* own limits; default: config.limits */
+	bool accept_aliases; /* apply the catalog's aliases to this source's events */
+	uint32_t body_bytes; /* own limits; default: config.limits */
 	uint32_t inflated_bytes;
 	uint32_t event_bytes;
 	uint32_t events;
@@ -106,7 +106,7 @@ struct config {
 	struct slice folder; /* relative paths in the file start here */
 
 	struct slice data_dir;
-	uint32_t lanes;      /* 0: auto, as many as cores */
+	uint32_t lanes; /* 0: auto, as many as cores */
 	enum durability durability;
 	struct config_address listen;
 	bool allow_dev_key;
@@ -116,7 +116,8 @@ struct config {
 	struct {
 		struct config_address listen;
 		struct slice token_file; /* default <data_dir>/admin.token */
-		struct slices hosts;     /* further values of Host that are served; loopback names and the address always are */
+		struct slices
+		        hosts; /* further values of Host that are served; loopback names and the address always are */
 	} admin;
 
 	struct config_limits limits;
@@ -129,17 +130,17 @@ struct config {
 
 	struct {
 		struct slice dir;
-		bool is_public;             /* catalog.public */
-		struct slice base_uri;      /* default urn:headgate: */
+		bool is_public;                     /* catalog.public */
+		struct slice base_uri;              /* default urn:headgate: */
 		struct config_pairs default_models; /* catalog.default_model.<event>: "2" */
 	} catalog;
 
 	struct {
 		struct slice events, rejected, unverified, consent, erasures, checkpoints;
-		struct slices key;          /* JSON Pointers, first present wins */
+		struct slices key; /* JSON Pointers, first present wins */
 		bool create;
-		uint32_t partitions;        /* for created topics: 6 */
-		uint32_t replication;       /* 0: the broker's default */
+		uint32_t partitions;  /* for created topics: 6 */
+		uint32_t replication; /* 0: the broker's default */
 	} topics;
 
 	struct {
@@ -151,23 +152,23 @@ struct config {
 	} journal;
 
 	struct {
-		uint64_t memory_bytes;      /* of the table: 256 MiB */
-		uint32_t bucket_ms;         /* resolution of the windows: 10 min */
+		uint64_t memory_bytes; /* of the table: 256 MiB */
+		uint32_t bucket_ms;    /* resolution of the windows: 10 min */
 	} dedup;
 
-	struct config_pairs kafka;      /* straight to librdkafka; empty: files sink */
+	struct config_pairs kafka; /* straight to librdkafka; empty: files sink */
 	struct {
 		enum forward_mode mode;
-		uint32_t batch_events;      /* 10,000 */
-		uint32_t batch_ms;          /* 500 */
-		uint64_t memory_bytes;      /* of librdkafka's queue: 64 MiB */
+		uint32_t batch_events; /* 10,000 */
+		uint32_t batch_ms;     /* 500 */
+		uint64_t memory_bytes; /* of librdkafka's queue: 64 MiB */
 	} forward;
 	struct {
-		uint64_t retention_ms;      /* 0: kept for ever */
-		bool compress;              /* closed hours become .ndjson.gz beside the folder's .ndjson files' names */
+		uint64_t retention_ms; /* 0: kept for ever */
+		bool compress;         /* closed hours become .ndjson.gz beside the folder's .ndjson files' names */
 	} files;
 
-	uint32_t drain_timeout_ms;      /* 25 s */
+	uint32_t drain_timeout_ms; /* 25 s */
 
 	const struct source *sources;
 	size_t sources_count;
@@ -177,7 +178,7 @@ struct config {
 };
 
 struct config_options {
-	const char *file;     /* --config, or NULL: $HEADGATE_CONFIG, ./config/headgate.jsonc, /etc/headgate/headgate.jsonc,
+	const char *file; /* --config, or NULL: $HEADGATE_CONFIG, ./config/headgate.jsonc, /etc/headgate/headgate.jsonc,
 	                         else the embedded default */
 	const char *data_dir; /* --data-dir, --listen, --admin: above file and environment; NULL: not given */
 	const char *listen;

@@ -51,7 +51,7 @@ static bool find_catalog(struct config_draft *draft)
 		SLICE("schemas"),
 		program.len ? arena_print(draft->arena, "%.*s../schemas", SLICE_ARG(program)) : SLICE_NONE,
 		program.len ? arena_print(draft->arena, "%.*s../share/headgate/schemas", SLICE_ARG(program))
-			    : SLICE_NONE,
+		            : SLICE_NONE,
 		SLICE("/usr/local/share/headgate/schemas"),
 		SLICE("/usr/share/headgate/schemas"),
 	};
@@ -91,7 +91,7 @@ static bool split_port(struct slice authority, size_t *host_len, struct slice *p
 	*port = SLICE_NONE;
 	if (*host_len == authority.len)
 		return from < authority.len;
-	*port = (struct slice){ authority.at + *host_len + 1, authority.len - *host_len - 1 };
+	*port = (struct slice) { authority.at + *host_len + 1, authority.len - *host_len - 1 };
 	uint64_t number;
 	return slice_equal(*port, SLICE("*")) ||
 	       (port->len <= 5 && slice_to_u64(*port, &number) && number > 0 && number <= UINT16_MAX);
@@ -116,7 +116,8 @@ static struct slice normal_origin(struct slice origin, struct arena *arena)
 	if (copy.at[copy.len - 1] == '/')
 		copy.len--;
 	struct slice scheme = { copy.at, (size_t)(colon - copy.at) };
-	struct slice authority = { colon + 3, copy.at + copy.len > colon + 3 ? (size_t)(copy.at + copy.len - colon) - 3 : 0 };
+	struct slice authority = { colon + 3,
+		                   copy.at + copy.len > colon + 3 ? (size_t)(copy.at + copy.len - colon) - 3 : 0 };
 	size_t host_len;
 	if (!split_port(authority, &host_len, &port) || host_len == 0)
 		return SLICE_NONE;
@@ -149,7 +150,8 @@ static bool check_origins(struct config_draft *draft, struct source_draft *draft
 		snprintf(message, sizeof(message),
 		         "expected an origin such as \"https://shop.example\", \"http://localhost:*\" or \"null\", "
 		         "found \"%.*s\"",
-		         (int)(source->origins.at[i].len > 60 ? 60 : source->origins.at[i].len), source->origins.at[i].at);
+		         (int)(source->origins.at[i].len > 60 ? 60 : source->origins.at[i].len),
+		         source->origins.at[i].at);
 		return complain(draft_source, err, "origins", message);
 	}
 	source->origins.at = normal;
@@ -170,9 +172,10 @@ static bool check_keys(const struct config_draft *draft, const struct source_dra
 			return complain(source, err, "keys",
 			                "expected write keys of 1 to 256 printable ASCII characters without spaces");
 		if (exposed && slice_equal(key, SLICE("dev")))
-			return complain(source, err, "keys",
-			                "the key dev is served on loopback only: listen there, choose another key, or set "
-			                "allow_dev_key");
+			return complain(
+			        source, err, "keys",
+			        "the key dev is served on loopback only: listen there, choose another key, or set "
+			        "allow_dev_key");
 	}
 	return true;
 }
@@ -188,8 +191,9 @@ static bool check_unique_keys(const struct config_draft *draft, struct error *er
 					if (!slice_equal(draft->sources[a].source.keys.at[i],
 					                 draft->sources[b].source.keys.at[j]))
 						continue;
-					snprintf(message, sizeof(message), "write key %zu is also key %zu of source %.*s",
-					         i + 1, j + 1, SLICE_ARG(draft->sources[b].source.name));
+					snprintf(message, sizeof(message),
+					         "write key %zu is also key %zu of source %.*s", i + 1, j + 1,
+					         SLICE_ARG(draft->sources[b].source.name));
 					return complain(&draft->sources[a], err, "keys", message);
 				}
 	return true;
@@ -250,10 +254,9 @@ static bool keep_write_keys(struct config_draft *draft, const struct source *sou
 	hash_random(&cfg->write_keys_secret, sizeof(cfg->write_keys_secret));
 	for (size_t i = 0; i < draft->sources_count; i++)
 		for (size_t j = 0; j < sources[i].keys.count; j++)
-			keys[at++] = (struct config_write_key){
-				hash_keyed128(&cfg->write_keys_secret, sources[i].keys.at[j]), sources[i].keys.at[j],
-				&sources[i]
-			};
+			keys[at++] = (struct config_write_key) { hash_keyed128(&cfg->write_keys_secret,
+				                                               sources[i].keys.at[j]),
+				                                 sources[i].keys.at[j], &sources[i] };
 	cfg->write_keys = keys;
 	cfg->write_keys_count = count;
 	return true;

@@ -43,9 +43,9 @@ static bool layer_file(struct config_draft *draft, const char *path, struct erro
 	cfg->folder = cfg->file;
 	while (cfg->folder.len && cfg->folder.at[cfg->folder.len - 1] != '/')
 		cfg->folder.len--;
-	cfg->folder = cfg->folder.len == 0  ? SLICE(".")
+	cfg->folder = cfg->folder.len == 0   ? SLICE(".")
 	              : cfg->folder.len == 1 ? SLICE("/")
-	                                     : (struct slice){ cfg->folder.at, cfg->folder.len - 1 };
+	                                     : (struct slice) { cfg->folder.at, cfg->folder.len - 1 };
 	if (!cfg->file.at)
 		return error_set(err, ERROR_MEMORY, "%s: out of memory", path);
 	return config_layer_file(draft, cfg->file, cfg->folder, bytes, err);
@@ -94,7 +94,8 @@ const struct source *config_source_by_key(const struct config *cfg, struct slice
 	const struct config_write_key *found = NULL;
 	struct hash128 hash = hash_keyed128(&cfg->write_keys_secret, key);
 	for (size_t i = 0; i < cfg->write_keys_count; i++) {
-		uint64_t difference = (cfg->write_keys[i].hash.low ^ hash.low) | (cfg->write_keys[i].hash.high ^ hash.high);
+		uint64_t difference =
+		        (cfg->write_keys[i].hash.low ^ hash.low) | (cfg->write_keys[i].hash.high ^ hash.high);
 		found = difference == 0 ? &cfg->write_keys[i] : found;
 	}
 	if (!found || found->key.len != key.len || sodium_memcmp(found->key.at, key.at, key.len) != 0)
@@ -106,7 +107,7 @@ static bool is_port(struct slice s)
 {
 	uint64_t number;
 	return s.len > 1 && s.len <= 6 && s.at[0] == ':' &&
-	       slice_to_u64((struct slice){ s.at + 1, s.len - 1 }, &number) && number <= UINT16_MAX;
+	       slice_to_u64((struct slice) { s.at + 1, s.len - 1 }, &number) && number <= UINT16_MAX;
 }
 
 bool source_allows_origin(const struct source *source, struct slice origin)
@@ -203,8 +204,7 @@ const char *config_unreloadable(const struct config *old, const struct config *c
 {
 	for (size_t i = 0; i < config_table_main.count; i++) {
 		const struct config_key *key = &config_table_main.keys[i];
-		if (!key->live &&
-		    !equal_field(key, (const char *)old + key->offset, (const char *)cfg + key->offset))
+		if (!key->live && !equal_field(key, (const char *)old + key->offset, (const char *)cfg + key->offset))
 			return key->path;
 	}
 	return NULL;

@@ -41,7 +41,7 @@ static struct slice replace(struct config_draft *draft, struct slice s, const ch
 	for (size_t i = 0; i < s.len;) {
 		struct slice rest = { s.at + i, s.len - i };
 		bool hit = slice_starts(rest, pattern);
-		buffer_append(&out, hit ? slice_of(to) : (struct slice){ rest.at, 1 });
+		buffer_append(&out, hit ? slice_of(to) : (struct slice) { rest.at, 1 });
 		i += hit ? pattern.len : 1;
 	}
 	return buffer_slice(&out);
@@ -71,7 +71,7 @@ static bool lead_within(struct config_draft *draft, struct slice lower, struct l
 		    lower.len <= level.len + 2 || memcmp(lower.at + level.len, "__", 2) != 0)
 			continue;
 		out->key = &table->keys[i];
-		out->member = (struct slice){ lower.at + level.len + 2, lower.len - level.len - 2 };
+		out->member = (struct slice) { lower.at + level.len + 2, lower.len - level.len - 2 };
 		if (strcmp(out->key->path, "kafka") == 0)
 			out->member = replace(draft, out->member, "_", ".");
 		return true;
@@ -82,8 +82,10 @@ static bool lead_within(struct config_draft *draft, struct slice lower, struct l
 static bool find_lead(struct config_draft *draft, const struct variable *var, struct slice lower, struct lead *out,
                       struct error *err)
 {
-	*out = (struct lead){ .target = config_target_main(draft) };
+	*out = (struct lead) { .target = config_target_main(draft) };
 	out->path = lower;
+	if (lower.len == 0)
+		return false;
 	if (slice_equal(lower, SLICE("sources")))
 		return true;
 	if (!slice_starts(lower, SLICE("sources__")))
@@ -91,7 +93,7 @@ static bool find_lead(struct config_draft *draft, const struct variable *var, st
 	struct slice name = { lower.at + 9, lower.len - 9 }, rest = SLICE_NONE;
 	const char *end = memmem(name.at, name.len, "__", 2);
 	if (end) {
-		rest = (struct slice){ end + 2, (size_t)(name.at + name.len - end) - 2 };
+		rest = (struct slice) { end + 2, (size_t)(name.at + name.len - end) - 2 };
 		name.len = (size_t)(end - name.at);
 	}
 	struct source_draft *source = config_draft_source(draft, source_name(draft, name), var->name, err);
@@ -110,7 +112,7 @@ static bool unknown(struct config_draft *draft, const struct variable *var, cons
 		if (lead->path.at[i] != '.' || !config_key_is_level(lead->target.table, before))
 			continue;
 		level = before;
-		name = (struct slice){ before.at + i + 1, lead->path.len - i - 1 };
+		name = (struct slice) { before.at + i + 1, lead->path.len - i - 1 };
 	}
 	config_target_unknown(draft, &lead->target, level, name, var->name, err);
 	if (slice_starts(var->lower, SLICE("service_")) || slice_starts(var->lower, SLICE("port")))
@@ -122,7 +124,7 @@ static bool unknown(struct config_draft *draft, const struct variable *var, cons
 static bool read_value_file(struct config_draft *draft, struct variable *var, char *const *environment,
                             struct error *err)
 {
-	struct slice plain = arena_copy(draft->scratch, (struct slice){ var->name.at, var->name.len - 5 });
+	struct slice plain = arena_copy(draft->scratch, (struct slice) { var->name.at, var->name.len - 5 });
 	struct slice path = arena_copy(draft->scratch, var->value);
 	if (!plain.at || !path.at)
 		return error_set(err, ERROR_MEMORY, "configuration: out of memory");
@@ -133,7 +135,8 @@ static bool read_value_file(struct config_draft *draft, struct variable *var, ch
 		err->code = ERROR_CONFIG;
 		return error_prepend(err, "%.*s", SLICE_ARG(var->name));
 	}
-	while (var->value.len && (var->value.at[var->value.len - 1] == '\n' || var->value.at[var->value.len - 1] == '\r'))
+	while (var->value.len &&
+	       (var->value.at[var->value.len - 1] == '\n' || var->value.at[var->value.len - 1] == '\r'))
 		var->value.len--;
 	return true;
 }
@@ -203,7 +206,7 @@ static bool read_variable(struct config_draft *draft, const char *entry, struct 
 	char *to = arena_alloc(draft->scratch, lower.len + 1);
 	for (size_t i = 0; to && i < lower.len; i++)
 		to[i] = (char)(lower.at[i] >= 'A' && lower.at[i] <= 'Z' ? lower.at[i] + 32 : lower.at[i]);
-	out->lower = (struct slice){ to, lower.len };
+	out->lower = (struct slice) { to, lower.len };
 	return to != NULL;
 }
 

@@ -10,13 +10,13 @@
 #define START false
 
 static const struct config_key main_keys[] = {
-#define CONFIG_KEY(path, type, field, default_text, range, reload, doc)                                                \
+#define CONFIG_KEY(path, type, field, default_text, range, reload, doc) \
 	{ path, default_text, range, doc, offsetof(struct config, field), CONFIG_##type, reload },
 #include "config/config_keys.def"
 };
 
 static const struct config_key source_keys[] = {
-#define SOURCE_KEY(path, type, field, default_text, range, reload, doc)                                                \
+#define SOURCE_KEY(path, type, field, default_text, range, reload, doc) \
 	{ path, default_text, range, doc, offsetof(struct source, field), CONFIG_##type, reload },
 #include "config/config_keys.def"
 };

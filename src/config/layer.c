@@ -13,13 +13,13 @@ static bool out_of_memory(struct error *err)
 
 struct config_target config_target_main(struct config_draft *draft)
 {
-	return (struct config_target){ &config_table_main, draft->cfg, NULL, SLICE_NONE };
+	return (struct config_target) { &config_table_main, draft->cfg, NULL, SLICE_NONE };
 }
 
 struct config_target config_target_source(struct config_draft *draft, struct source_draft *source)
 {
 	struct slice prefix = arena_print(draft->scratch, "sources.%.*s.", SLICE_ARG(source->source.name));
-	return (struct config_target){ &config_table_source, &source->source, &source->set, prefix };
+	return (struct config_target) { &config_table_source, &source->source, &source->set, prefix };
 }
 
 bool config_target_unknown(struct config_draft *draft, const struct config_target *target, struct slice level,
@@ -62,9 +62,8 @@ static bool apply_level(struct config_draft *draft, const struct config_target *
 	uint32_t end = doc->nodes[node].next;
 	for (uint32_t at = node + 1; at < end; at = doc->nodes[at + 1].next) {
 		struct slice name = json_string(doc, at, draft->scratch);
-		struct slice path = level.len ? arena_print(draft->scratch, "%.*s.%.*s", SLICE_ARG(level),
-		                                            SLICE_ARG(name))
-		                              : name;
+		struct slice path =
+		        level.len ? arena_print(draft->scratch, "%.*s.%.*s", SLICE_ARG(level), SLICE_ARG(name)) : name;
 		if (!name.at || !path.at)
 			return out_of_memory(err);
 		bool is_sources = target->table == &config_table_main && slice_equal(path, SLICE("sources"));
@@ -170,7 +169,7 @@ struct source_draft *config_draft_source(struct config_draft *draft, struct slic
 		draft->sources_capacity = capacity;
 	}
 	struct source_draft *source = &draft->sources[draft->sources_count];
-	*source = (struct source_draft){ .source.name = arena_copy(draft->arena, name), .where = where };
+	*source = (struct source_draft) { .source.name = arena_copy(draft->arena, name), .where = where };
 	struct config_target target = config_target_source(draft, source);
 	if (!source->source.name.at || !set_defaults(draft, &target, err))
 		return NULL;

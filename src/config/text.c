@@ -154,7 +154,7 @@ static bool vet(struct config_text *text, struct arena *arena, struct error *err
 static enum json_result scan(struct config_text *text, struct arena *arena, size_t *error_offset)
 {
 	struct json_options options = { .depth_max = CONFIG_DEPTH_MAX, .nodes_max = CONFIG_NODES_MAX };
-	text->doc = (struct json_doc){ 0 };
+	text->doc = (struct json_doc) { 0 };
 	enum json_result result = json_scan(&text->doc, text->bytes, &options, arena, error_offset);
 	if (result == JSON_OK && (text->doc.nodes[0].flags & JSON_FLAG_DEEP)) {
 		*error_offset = text->doc.nodes[innermost(&text->doc, JSON_FLAG_DEEP)].offset;
@@ -169,7 +169,7 @@ static bool complain_scan(const struct config_text *text, enum json_result resul
 	struct slice place = place_of(text, offset, arena);
 	if (result == JSON_NO_MEMORY)
 		return error_set(err, ERROR_MEMORY, "%.*s: out of memory", SLICE_ARG(text->name));
-	const char *why = result == JSON_MALFORMED ? "not JSON (comments and trailing commas are allowed)"
+	const char *why = result == JSON_MALFORMED  ? "not JSON (comments and trailing commas are allowed)"
 	                  : result == JSON_TOO_DEEP ? "nested too deep"
 	                                            : "too large";
 	return error_set(err, ERROR_CONFIG, "%.*s: %s", SLICE_ARG(place), why);
@@ -187,7 +187,7 @@ bool config_text_scan_file(struct config_text *out, struct slice bytes, struct a
 		struct slice place = place_of(out, offset, arena);
 		return error_set(err, ERROR_CONFIG, "%.*s: this comment does not end", SLICE_ARG(place));
 	}
-	out->bytes = (struct slice){ stripped, bytes.len };
+	out->bytes = (struct slice) { stripped, bytes.len };
 	enum json_result result = scan(out, arena, &offset);
 	if (result != JSON_OK)
 		return complain_scan(out, result, offset, arena, err);

@@ -20,14 +20,12 @@ struct list {
 	size_t count;
 };
 
-static const struct unit time_units[] = { { "ms", 1 },      { "s", 1000 },      { "m", 60000 },
+static const struct unit time_units[] = { { "ms", 1 },      { "s", 1000 },     { "m", 60000 },
 	                                  { "h", 3600000 }, { "d", 86400000 }, { NULL, 0 } };
-static const struct unit size_units[] = { { "B", 1 },
-	                                  { "KiB", 1ull << 10 },
-	                                  { "MiB", 1ull << 20 },
-	                                  { "GiB", 1ull << 30 },
-	                                  { "TiB", 1ull << 40 },
-	                                  { NULL, 0 } };
+static const struct unit size_units[] = {
+	{ "B", 1 }, { "KiB", 1ull << 10 }, { "MiB", 1ull << 20 }, { "GiB", 1ull << 30 }, { "TiB", 1ull << 40 },
+	{ NULL, 0 }
+};
 static const struct unit no_units[] = { { "", 1 }, { NULL, 0 } };
 
 static const struct unit *units_of(enum config_type type)
@@ -56,8 +54,7 @@ static enum json_type type_of(const struct config_value *value)
 
 static bool expected(const struct config_value *value, struct arena *arena, struct error *err, const char *what)
 {
-	return config_value_complain(value, arena, err, "expected %s, found %s", what,
-	                             json_type_name(type_of(value)));
+	return config_value_complain(value, arena, err, "expected %s, found %s", what, json_type_name(type_of(value)));
 }
 
 static bool out_of_memory(struct error *err)
@@ -167,15 +164,16 @@ static bool set_number(const struct config_key *key, void *to, const struct conf
 	assert(dots);
 	least.len = (size_t)(dots - key->range);
 	uint64_t min = 0, max = 0, number = 0;
-	bool in_table = config_number_parse(key->type, least, &min) &&
-	                config_number_parse(key->type, slice_of(dots + 2), &max);
+	bool in_table =
+	        config_number_parse(key->type, least, &min) && config_number_parse(key->type, slice_of(dots + 2), &max);
 	assert(in_table);
 	(void)in_table;
 	if (!get_number(key, value, &number) || number < min || number > max) {
-		const char *what = units_of(key->type) == no_units ? "a whole number"
-		                   : units_of(key->type) == time_units
-		                       ? "a duration such as \"250ms\", \"10s\", \"5m\", \"24h\", \"30d\" or milliseconds"
-		                       : "a size such as \"64KiB\", \"1MiB\", \"2GiB\" or bytes";
+		const char *what =
+		        units_of(key->type) == no_units ? "a whole number"
+		        : units_of(key->type) == time_units
+		                ? "a duration such as \"250ms\", \"10s\", \"5m\", \"24h\", \"30d\" or milliseconds"
+		                : "a size such as \"64KiB\", \"1MiB\", \"2GiB\" or bytes";
 		struct slice found = json_raw(&value->text->doc, value->node);
 		return config_value_complain(value, arena, err, "expected %s, in %s, found %.*s", what, key->range,
 		                             found.len > 40 ? 40 : (int)found.len, found.at);
@@ -185,7 +183,7 @@ static bool set_number(const struct config_key *key, void *to, const struct conf
 		return true;
 	}
 	assert(number <= UINT32_MAX);
-	memcpy(to, &(uint32_t){ (uint32_t)number }, sizeof(uint32_t));
+	memcpy(to, &(uint32_t) { (uint32_t)number }, sizeof(uint32_t));
 	return true;
 }
 
@@ -223,7 +221,7 @@ bool config_address_parse(struct slice text, struct config_address *out)
 	host[name.len] = 0;
 	if (inet_pton(six ? AF_INET6 : AF_INET, host, binary) != 1)
 		return false;
-	*out = (struct config_address){ name, (uint16_t)port };
+	*out = (struct config_address) { name, (uint16_t)port };
 	return true;
 }
 
@@ -231,7 +229,7 @@ static bool set_address(struct config_address *to, const struct config_value *va
                         struct error *err)
 {
 	static const char what[] =
-		"an address and port such as 127.0.0.1:8080, 0.0.0.0:8080 (all addresses) or [::1]:8080";
+	        "an address and port such as 127.0.0.1:8080, 0.0.0.0:8080 (all addresses) or [::1]:8080";
 	struct slice text;
 	if (!get_text(value, what, &text, arena, err))
 		return false;
@@ -265,7 +263,7 @@ bool config_network_parse(struct slice text, struct config_network *out)
 		return false;
 	net.bits = (uint8_t)bits;
 	for (size_t bit = bits; bit < 128; bit++)
-		net.address[bit / 8] &= (uint8_t)~(0x80u >> (bit % 8));
+		net.address[bit / 8] &= (uint8_t) ~(0x80u >> (bit % 8));
 	*out = net;
 	return true;
 }
@@ -443,8 +441,8 @@ bool config_value_set_member(const struct config_key *key, void *base, struct sl
 	                                   : set_pair(field, name, value, arena, err);
 }
 
-static bool set_members(const struct config_key *key, void *base, const struct config_value *value,
-                        struct arena *arena, struct error *err)
+static bool set_members(const struct config_key *key, void *base, const struct config_value *value, struct arena *arena,
+                        struct error *err)
 {
 	const struct json_doc *doc = &value->text->doc;
 	if (type_of(value) != JSON_OBJECT)
