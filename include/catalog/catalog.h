@@ -18,7 +18,7 @@ struct schema_version {
 /* What a property's `type` asks of a text value (pixel query). */
 enum schema_want { SCHEMA_WANT_STRING, SCHEMA_WANT_NUMBER, SCHEMA_WANT_INTEGER, SCHEMA_WANT_BOOLEAN };
 
-/* Place of one PII-marked property, as a pointer with `*` for array items, one step each. */
+/* Place of one PII-marked property, as a pointer with `*` for array items and for members of any name, one step each. */
 struct schema_pii {
 	struct slice pointer; /* relative to properties */
 	struct slice kind;    /* email, phone, … */
@@ -44,6 +44,10 @@ struct event_schema {
 	size_t unique_by_count;
 	uint64_t unique_window_ms;
 	bool unique_across_drop;        /* "across":"drop" */
+	struct slice dedup_mode;        /* "id" or "id+fingerprint"; empty: the source's */
+	uint64_t dedup_window_ms;       /* 0: the source's */
+	struct slice aliases;           /* the member's JSON text as it stands, its shape checked; empty: none */
+	struct slice owner;
 	const struct schema_pii *pii;
 	size_t pii_count;
 };
@@ -64,6 +68,8 @@ enum catalog_lookup { CATALOG_FOUND, CATALOG_NO_EVENT, CATALOG_NO_VERSION, CATAL
 /* `version` empty: the newest of the event's default model; "1", "1-0": the newest within; "1-0-0": that one. */
 enum catalog_lookup catalog_find(const struct catalog *cat, struct slice event, struct slice version,
                                  const struct event_schema **out);
+/* The event's name that was probably meant; SLICE_NONE if none comes near. */
+struct slice catalog_guess_event(const struct catalog *cat, struct slice event);
 size_t catalog_event_count(const struct catalog *cat);
 struct slice catalog_event_name(const struct catalog *cat, size_t event_index);
 size_t catalog_schema_count(const struct catalog *cat);
@@ -74,9 +80,10 @@ const struct schema *catalog_context(const struct catalog *cat);
 /* A short text that changes when any schema does (hex of a hash over names and bytes), for /status. */
 struct slice catalog_fingerprint(const struct catalog *cat);
 
-/* Runs the program over the value at `node`. `at` is the pointer of that value within the event ("/properties"), to
- * begin reported paths with. Violations are added to `out` (its arena). Returns true if there is none. No allocation
- * unless something is wrong. */
+/* Runs the program over the value at `node`, of a document without NUL escapes, duplicate names or excess depth. `at`
+ * is the pointer of that value within the event ("/properties"), to begin reported paths with; a name in a path is cut
+ * at 128 bytes. Violations are added to `out` (its arena). Returns true if there is none. No allocation unless
+ * something is wrong, or a string with escapes meets a pattern or a format. */
 bool schema_validate(const struct schema *schema, const struct json_doc *doc, uint32_t node, struct slice at,
                      struct violations *out);
 /* What the schema wants at a pointer of names and indexes ("items","0","price"). */

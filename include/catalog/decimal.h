@@ -1,0 +1,21 @@
+/* JSON numbers as exact decimals: compared by value, never by double, so that 10.10 equals 10.1 and integers beyond
+ * 2^53 stay apart. Texts must be well-formed JSON numbers (the scanner's). No allocation. */
+#ifndef HEADGATE_CATALOG_DECIMAL_H
+#define HEADGATE_CATALOG_DECIMAL_H
+
+#include "base/slice.h"
+
+struct decimal {
+	struct slice text; /* borrowed */
+	int64_t mantissa;  /* value = mantissa / 10^scale, where `small` */
+	uint32_t scale;
+	bool small; /* at most 18 digits and no exponent: compared without walking the text */
+};
+
+struct decimal decimal_parse(struct slice text);
+/* < 0, 0, > 0 as a is below, equal to, above b. Exponents beyond +-10^15 count as that. */
+int decimal_compare(const struct decimal *a, const struct decimal *b);
+/* By value: 1.0 and 12e2 are integers, 1.5 is not. */
+bool decimal_is_integer(struct slice text);
+
+#endif

@@ -1,0 +1,117 @@
+/* A pattern is compiled once, and turned into machine code where the system lets us: under a service manager that
+ * forbids writable executable memory it does not, and the interpreter is used with the same limits. Match data is kept
+ * per thread, so that a search does not allocate; the match context is shared and never written after its making. */
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include "catalog/pattern.h"
+
+#include <pcre2.h>
+#include <pthread.h>
+
+#define MATCH_LIMIT 100000 /* steps; an honest pattern over a 1 KiB string needs some hundreds */
+#define DEPTH_LIMIT 2000
+#define HEAP_LIMIT_KIB 1024
+
+#define OPTIONS \
+	(PCRE2_UTF | PCRE2_ALT_BSUX | PCRE2_MATCH_UNSET_BACKREF | PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_BACKSLASH_C)
+
+struct pattern {
+	pcre2_code *code;
+	struct slice text;
+};
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_key_t match_data_key;
+static bool match_data_key_made;
+static pcre2_match_context *limits;
+static pcre2_compile_context *dialect;
+
+static void free_match_data(void *data)
+{
+	pcre2_match_data_free(data);
+}
+
+static void prepare(void)
+{
+	match_data_key_made = pthread_key_create(&match_data_key, free_match_data) == 0;
+	limits = pcre2_match_context_create(NULL);
+	dialect = pcre2_compile_context_create(NULL);
+	if (limits) {
+		pcre2_set_match_limit(limits, MATCH_LIMIT);
+		pcre2_set_depth_limit(limits, DEPTH_LIMIT);
+		pcre2_set_heap_limit(limits, HEAP_LIMIT_KIB);
+	}
+	if (dialect)
+		pcre2_set_compile_extra_options(dialect, PCRE2_EXTRA_ALT_BSUX);
+}
+
+static void free_code(void *code)
+{
+	pcre2_code_free(code);
+}
+
+struct pattern *pattern_compile(struct slice text, struct arena *arena, struct error *err)
+{
+	int code = 0;
+	PCRE2_SIZE offset = 0;
+	PCRE2_UCHAR reason[160];
+	struct pattern *pattern = arena_zalloc(arena, sizeof *pattern);
+
+	pthread_once(&once, prepare);
+	if (!pattern || !limits || !dialect || !match_data_key_made) {
+		error_set(err, ERROR_MEMORY, "no memory for a pattern");
+		return NULL;
+	}
+	pattern->text = text;
+	pattern->code = pcre2_compile((PCRE2_SPTR)(text.at ? text.at : ""), text.len, OPTIONS, &code, &offset, dialect);
+	if (!pattern->code) {
+		pcre2_get_error_message(code, reason, sizeof reason);
+		error_set(err, ERROR_SCHEMA, "not a regular expression: %s at character %zu", (const char *)reason,
+		          (size_t)offset);
+		return NULL;
+	}
+	(void)pcre2_jit_compile(pattern->code, PCRE2_JIT_COMPLETE);
+	if (!arena_defer(arena, free_code, pattern->code)) {
+		error_set(err, ERROR_MEMORY, "no memory for a pattern");
+		return NULL;
+	}
+	return pattern;
+}
+
+/* Room for the whole match only: groups that do not fit are not reported, and nobody asks for them. */
+static pcre2_match_data *thread_match_data(void)
+{
+	pcre2_match_data *data = pthread_getspecific(match_data_key);
+
+	if (data)
+		return data;
+	data = pcre2_match_data_create(1, NULL);
+	if (data && pthread_setspecific(match_data_key, data) != 0) {
+		pcre2_match_data_free(data);
+		return NULL;
+	}
+	return data;
+}
+
+enum pattern_result pattern_search(const struct pattern *pattern, struct slice subject, bool well_formed)
+{
+	pcre2_match_data *data = thread_match_data();
+	PCRE2_SPTR at = (PCRE2_SPTR)(subject.at ? subject.at : "");
+	uint32_t options = well_formed ? PCRE2_NO_UTF_CHECK : 0;
+
+	if (!data)
+		return PATTERN_GAVE_UP;
+	int result = pcre2_match(pattern->code, at, subject.len, 0, options, data, limits);
+	/* Machine code has a stack of 32 KiB; what needs more is for the interpreter and its limits. */
+	if (result == PCRE2_ERROR_JIT_STACKLIMIT)
+		result = pcre2_match(pattern->code, at, subject.len, 0, options | PCRE2_NO_JIT, data, limits);
+	if (result >= 0)
+		return PATTERN_FOUND;
+	if (result == PCRE2_ERROR_NOMATCH || (result <= PCRE2_ERROR_UTF8_ERR1 && result >= PCRE2_ERROR_UTF8_ERR21))
+		return PATTERN_NOT_FOUND;
+	return PATTERN_GAVE_UP;
+}
+
+struct slice pattern_text(const struct pattern *pattern)
+{
+	return pattern->text;
+}
