@@ -81,7 +81,8 @@ struct journal {
 	struct journal_writer *writers; /* options.lanes */
 	_Atomic uint64_t used_bytes;    /* of the data directory: last walk, plus files made since */
 	_Atomic uint64_t free_bytes;
-	_Atomic uint64_t serial; /* of prepared files */
+	_Atomic uint64_t dead_letter_bytes; /* in the journal and in options.dead_letter_dir, as last measured */
+	_Atomic uint64_t serial;            /* of prepared files */
 	_Atomic bool failed;     /* SYNC_LOST */
 	_Atomic uint64_t quarantined_bytes, torn_tails, gaps;
 	_Atomic int64_t sync_since_ms; /* a background sync runs since; 0: none */

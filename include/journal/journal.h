@@ -58,6 +58,7 @@ struct journal_options {
 	/* … and makes it so (keeper thread; reads it with journal_scan_file). */
 	bool (*write_index)(void *context, uint32_t lane, const char *file_path, const char *file_name,
 	                    struct error *err);
+	const char *dead_letter_dir; /* where the files sink keeps them; NULL: nowhere */
 	void *context;
 };
 

@@ -87,15 +87,6 @@ static bool open_store(struct service *service, uint32_t lanes, struct error *er
 	return true;
 }
 
-/* The books begin with the log, not with the process. */
-static void open_books(const struct service *service)
-{
-	struct journal_stats stats;
-	journal_stats(service->journal, &stats);
-	metrics_add(metrics_series1(METRIC_RECORDS, "accepted"), stats.accepted_events);
-	metrics_add(metrics_series1(METRIC_DEAD_LETTERS, "accepted"), stats.accepted_dead_letters);
-}
-
 static bool open_listeners(struct service *service, uint32_t lanes, struct error *err)
 {
 	const struct config *cfg = service->boot->cfg;
@@ -184,7 +175,6 @@ static bool open_all(struct service *service, struct error *err)
 	snapshot_publish(snapshot_acquire(service->boot));
 	if (!open_store(service, lanes, err))
 		return false;
-	open_books(service);
 	service->forwarder = forwarder_start(service->journal, service->boot->cfg, err);
 	return service->forwarder && open_listeners(service, lanes, err);
 }

@@ -379,3 +379,9 @@ void journal_stats(struct journal *journal, struct journal_stats *out)
 		pthread_mutex_unlock(&lane->mutex);
 	}
 }
+
+bool journal_has_dead_letter_room(const struct journal *journal)
+{
+	return atomic_load_explicit(&journal->dead_letter_bytes, memory_order_relaxed) <=
+	       journal->options.disk_budget_bytes / 10;
+}

@@ -24,12 +24,11 @@ struct pipeline {
 	const struct hash_key *hash_key;
 	struct seal seal;
 	struct request *first, *last; /* submitted in this turn, not committed */
-	uint64_t batch_events, batch_dead_letters;
 	_Atomic(struct dedup_waiter *) mailbox;
 	int mailbox_fd;
 	bool failed; /* the journal failed for good within pipeline_submit */
 	struct error failure;
-	uint32_t accepted_series, dead_series, dead_over_series;
+	uint32_t dead_over_series;
 	uint32_t reason_series[REASON_count];
 };
 
@@ -50,8 +49,6 @@ struct pipeline *pipeline_create(const struct pipeline_options *options, struct 
 	pipeline->writer = journal_writer_get(options->journal, options->lane);
 	pipeline->hash_key = journal_hash_key(options->journal);
 	seal_init(&pipeline->seal, options->journal, options->lane);
-	pipeline->accepted_series = metrics_series1(METRIC_RECORDS, "accepted");
-	pipeline->dead_series = metrics_series1(METRIC_DEAD_LETTERS, "accepted");
 	pipeline->dead_over_series = metrics_series1(METRIC_DEAD_LETTERS, "over_budget");
 	for (int r = 0; r < REASON_count; r++)
 		pipeline->reason_series[r] =
@@ -165,13 +162,8 @@ static void commit_batch(struct pipeline *pipeline)
 	struct error failure = { 0 };
 	if (journal_writer_is_dirty(pipeline->writer)) {
 		durable = journal_writer_commit(pipeline->writer, &failure);
-		if (durable) {
-			metrics_add(pipeline->accepted_series, pipeline->batch_events);
-			metrics_add(pipeline->dead_series, pipeline->batch_dead_letters);
-		} else {
+		if (!durable)
 			log_error("journal_commit_failed", "error=%s", failure.message);
-		}
-		pipeline->batch_events = pipeline->batch_dead_letters = 0;
 	}
 	pipeline->first = pipeline->last = NULL;
 	while (req) {
@@ -202,12 +194,9 @@ static void append_dead_letter(struct pipeline *pipeline, struct request *req, s
 		metrics_add(pipeline->dead_over_series, 1);
 		return;
 	}
-	if (seal_dead_letter(&pipeline->seal, req, ev)) {
-		copy->appended = true;
-		pipeline->batch_dead_letters++;
-	} else {
+	copy->appended = seal_dead_letter(&pipeline->seal, req, ev);
+	if (!copy->appended)
 		ev->verdict = VERDICT_RETRY;
-	}
 }
 
 static void append_event(struct pipeline *pipeline, struct request *req, struct event *ev, struct pipeline_copy *copy)
@@ -225,10 +214,8 @@ static void append_event(struct pipeline *pipeline, struct request *req, struct 
 		ev->verdict = VERDICT_RETRY;
 		return;
 	}
-	if (seal_event(&pipeline->seal, req, ev, copy)) {
-		copy->appended = true;
-		pipeline->batch_events++;
-	} else {
+	copy->appended = seal_event(&pipeline->seal, req, ev, copy);
+	if (!copy->appended) {
 		copies_release(pipeline->options.dedup, copy);
 		ev->verdict = VERDICT_RETRY;
 	}
