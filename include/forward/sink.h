@@ -6,11 +6,16 @@
 #ifndef HEADGATE_FORWARD_SINK_H
 #define HEADGATE_FORWARD_SINK_H
 
+#include <stdatomic.h>
+
 #include "base/error.h"
+#include "forward/tally.h"
 #include "journal/journal.h"
 
 struct buffer;
 struct sink;
+
+#define SINK_NEVER INT64_MAX
 
 struct sink_position {
 	uint32_t lane;
@@ -19,22 +24,33 @@ struct sink_position {
 
 struct sink_ops {
 	const char *name; /* "files", "kafka" */
-	/* Makes the sink ready (again, after a failure) and tells, per lane, what it has: {0,0} for nothing. May block for
-	 * a bounded time; false: not now, ask again. */
+	/* Makes the sink ready (again, after a failure), loads the tally and tells, per lane, what it has: {0,0} for
+	 * nothing. May block for a bounded time; false: not now, ask again. */
 	bool (*recover)(struct sink *sink, struct sink_position *lanes, uint32_t lane_count, struct error *err);
 	bool (*begin)(struct sink *sink, struct error *err);
 	/* The record's slices stay valid until commit or recover. */
 	bool (*put)(struct sink *sink, const struct journal_record *record, struct error *err);
+	/* May wait for as long as an outage lasts, calling sink_beat meanwhile, but not beyond give_up_ms. */
 	bool (*commit)(struct sink *sink, const struct sink_position *lanes, uint32_t lane_count, struct error *err);
-	/* Called when there is nothing to do, at least each second: retention, compression, polling. */
+	/* Called between rounds, at least each second: retention, compression, polling. */
 	void (*idle)(struct sink *sink);
 	/* Members for /status, appended inside an open JSON object, each with a comma before it. Thread: any. */
 	void (*status)(struct sink *sink, struct buffer *json);
+	/* After this no slice of a record is touched any more. */
 	void (*close)(struct sink **sink, int deadline_ms);
 };
 
 struct sink {
 	const struct sink_ops *ops;
+	struct tally tally;         /* the forwarder adds, the sink's checkpoint holds it */
+	_Atomic int64_t give_up_ms; /* monotonic; waiting calls return false from then on. Set at stop by any thread */
+	/* Set by the forwarder, may be NULL: called each second or so while a call waits. `reason` NULL: all goes well. */
+	void (*beat)(void *context, const char *reason);
+	void *beat_context;
 };
+
+void sink_init(struct sink *sink, const struct sink_ops *ops);
+void sink_beat(struct sink *sink, const char *reason);
+bool sink_gives_up(const struct sink *sink);
 
 #endif

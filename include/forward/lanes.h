@@ -1,0 +1,28 @@
+/* The journal's lanes as the forwarder reads them: one reader each, taken in turn, with the position read so far.
+ * Thread: the forwarder's. */
+#ifndef HEADGATE_FORWARD_LANES_H
+#define HEADGATE_FORWARD_LANES_H
+
+#include "forward/sink.h"
+#include "journal/journal.h"
+
+struct lanes {
+	struct journal *journal;
+	uint32_t count;
+	uint32_t turn;      /* lane that is read next */
+	uint32_t turn_left; /* records until the next lane has its turn */
+	struct journal_reader *readers[JOURNAL_LANES_MAX];
+	struct sink_position read[JOURNAL_LANES_MAX]; /* last record (or gap) handed out */
+	bool moved[JOURNAL_LANES_MAX];                /* since lanes_settle */
+};
+
+void lanes_init(struct lanes *lanes, struct journal *journal);
+/* (Re)opens every reader behind `lanes->read[].position`. */
+MUST_CHECK bool lanes_open(struct lanes *lanes, struct error *err);
+void lanes_close(struct lanes *lanes);
+/* The next record of any lane, in journal order within one; END: none has any. */
+enum journal_read lanes_next(struct lanes *lanes, struct journal_record *out, struct error *err);
+/* All that was read is safe in the sink: checkpoints to the journal, memory given back. */
+void lanes_settle(struct lanes *lanes);
+
+#endif

@@ -1,0 +1,41 @@
+/* How the forwarder stands, for those who look from outside: /status and the gauges. Written by its thread at each
+ * change, read by any. */
+#ifndef HEADGATE_FORWARD_STANDING_H
+#define HEADGATE_FORWARD_STANDING_H
+
+#include <pthread.h>
+
+#include "forward/sink.h"
+
+struct buffer;
+
+enum standing_state { STANDING_STARTING, STANDING_RUNNING, STANDING_STALLED, STANDING_STOPPED };
+
+struct standing {
+	pthread_mutex_t lock;
+	struct journal *journal;
+	enum standing_state state;
+	int64_t since_ms; /* wall */
+	char reason[496];
+	uint32_t lane_count;
+	struct sink_position lanes[JOURNAL_LANES_MAX]; /* what the sink has */
+	struct tally_books books;
+	int64_t oldest_ms; /* received_ms of the oldest record read and not settled; 0: none */
+	uint32_t pending_series, oldest_series;
+};
+
+void standing_init(struct standing *standing, struct journal *journal);
+void standing_fini(struct standing *standing);
+/* `reason` NULL or "": none. */
+void standing_set_state(struct standing *standing, enum standing_state state, const char *reason);
+bool standing_is_stalled(struct standing *standing);
+void standing_set_oldest(struct standing *standing, int64_t received_ms);
+/* What the sink has now, and in numbers. */
+void standing_set_lanes(struct standing *standing, const struct sink_position *lanes, uint32_t lane_count,
+                        const struct tally_books *books);
+/* Brings the gauges up to date. */
+void standing_publish(struct standing *standing);
+/* Members of an open JSON object, each with a comma before it. */
+void standing_write(struct standing *standing, struct buffer *json);
+
+#endif

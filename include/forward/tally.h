@@ -1,0 +1,53 @@
+/* What a sink has taken, in numbers that must survive a restart: part of its checkpoint, and the start of the counters.
+ * Thread: the forwarder's. */
+#ifndef HEADGATE_FORWARD_TALLY_H
+#define HEADGATE_FORWARD_TALLY_H
+
+#include "journal/journal.h"
+
+enum tally_kind { TALLY_EVENTS, TALLY_DEAD_LETTERS, TALLY_KINDS };
+
+#define TALLY_TOPICS_MAX 64
+#define TALLY_TOPIC_BYTES 250 /* Kafka allows 249 */
+
+/* Since the log began. */
+struct tally_books {
+	uint64_t delivered[TALLY_KINDS];
+	uint64_t poisoned[TALLY_KINDS];
+	uint64_t quarantined; /* missing from the journal: damaged; of what kind they were is not known */
+};
+
+struct tally_topic {
+	char name[TALLY_TOPIC_BYTES];
+	size_t name_len;
+	uint32_t series;
+	uint64_t round;
+};
+
+struct tally {
+	struct tally_books total;     /* up to the last commit */
+	struct tally_books round;     /* since then */
+	struct tally_books published; /* what the counters were told */
+	uint32_t delivered_series[TALLY_KINDS];
+	uint32_t poisoned_series[TALLY_KINDS];
+	uint32_t quarantined_series;
+	struct tally_topic topics[TALLY_TOPICS_MAX]; /* the last one stands for all that found no place */
+	uint32_t topic_count;
+	uint32_t topic_last;
+};
+
+void tally_init(struct tally *tally);
+/* The totals as the sink's checkpoint tells them; what the counters lack is added to them. */
+void tally_load(struct tally *tally, const struct tally_books *books);
+/* A record of the round, or a gap that the round passes over. */
+void tally_add(struct tally *tally, const struct journal_record *record);
+/* A record of the round, added before, turned out to be poison. */
+void tally_poison(struct tally *tally, const struct journal_record *record);
+/* What the totals will be once the round is committed: goes into the checkpoint. */
+struct tally_books tally_after(const struct tally *tally);
+/* The round is safe: into totals and counters. */
+void tally_commit(struct tally *tally);
+/* The round does not count. */
+void tally_discard(struct tally *tally);
+
+#endif

@@ -1,0 +1,227 @@
+/* A checkpoint is replaced by rename, so a reader finds the old or the new one, whole. The checksum is there for disks
+ * and for people: a damaged checkpoint stops the start with its path, because going on from a guess would lose events
+ * or deliver them twice. */
+#include "forward/checkpoint.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "forward/sink.h"
+
+#define FILE_BYTES_MAX (64u << 20)
+#define HEAD "headgate checkpoint 1"
+
+void checkpoint_init(struct checkpoint *checkpoint, const char *log_id)
+{
+	memset(checkpoint, 0, sizeof *checkpoint);
+	snprintf(checkpoint->log_id, sizeof checkpoint->log_id, "%s", log_id);
+}
+
+void checkpoint_fini(struct checkpoint *checkpoint)
+{
+	free(checkpoint->files);
+	checkpoint->files = NULL;
+	checkpoint->file_count = checkpoint->file_capacity = 0;
+}
+
+bool checkpoint_add_file(struct checkpoint *checkpoint, const char *path, uint64_t length)
+{
+	if (checkpoint->file_count == checkpoint->file_capacity) {
+		size_t capacity = checkpoint->file_capacity ? checkpoint->file_capacity * 2 : 8;
+		struct checkpoint_file *files = realloc(checkpoint->files, capacity * sizeof *files);
+		if (!files)
+			return false;
+		checkpoint->files = files;
+		checkpoint->file_capacity = capacity;
+	}
+	struct checkpoint_file *file = &checkpoint->files[checkpoint->file_count++];
+	snprintf(file->path, sizeof file->path, "%s", path);
+	file->length = length;
+	return true;
+}
+
+int checkpoint_compare(struct journal_position a, struct journal_position b)
+{
+	if (a.epoch != b.epoch)
+		return a.epoch < b.epoch ? -1 : 1;
+	return (a.counter > b.counter) - (a.counter < b.counter);
+}
+
+/* `word` number number … of one line; true if exactly `count` numbers follow. */
+static bool parse_numbers(struct slice line, uint64_t *numbers, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!slice_to_u64(slice_split(&line, ' '), &numbers[i]))
+			return false;
+	return line.len == 0;
+}
+
+static bool parse_file(struct slice line, struct checkpoint *out)
+{
+	char path[CHECKPOINT_PATH_BYTES];
+	uint64_t length;
+	if (!slice_to_u64(slice_split(&line, ' '), &length) || line.len == 0 || line.len >= sizeof path)
+		return false;
+	memcpy(path, line.at, line.len);
+	path[line.len] = '\0';
+	return checkpoint_add_file(out, path, length);
+}
+
+static bool parse_line(struct slice line, struct checkpoint *out)
+{
+	uint64_t n[3];
+	struct slice word = slice_split(&line, ' ');
+	if (slice_equal(word, SLICE("file")))
+		return parse_file(line, out);
+	if (slice_equal(word, SLICE("log"))) {
+		if (line.len != JOURNAL_LOG_ID_TEXT)
+			return false;
+		memcpy(out->log_id, line.at, line.len);
+		return true;
+	}
+	if (slice_equal(word, SLICE("lane"))) {
+		if (!parse_numbers(line, n, 3) || n[0] >= JOURNAL_LANES_MAX)
+			return false;
+		out->lanes[n[0]] = (struct journal_position) { n[1], n[2] };
+		return true;
+	}
+	if (slice_equal(word, SLICE("quarantined")))
+		return parse_numbers(line, &out->books.quarantined, 1);
+	uint64_t *to = slice_equal(word, SLICE("delivered"))  ? out->books.delivered
+	               : slice_equal(word, SLICE("poisoned")) ? out->books.poisoned
+	                                                      : NULL;
+	return to && parse_numbers(line, to, TALLY_KINDS);
+}
+
+/* The last line, "crc32c %08x\n", over all bytes before it. */
+static bool check_crc(struct slice *text)
+{
+	static const size_t LINE = sizeof "crc32c 01234567\n" - 1;
+	char expected[32];
+	if (text->len < LINE)
+		return false;
+	text->len -= LINE;
+	snprintf(expected, sizeof expected, "crc32c %08" PRIx32 "\n", hash_crc32c(0, text->at, text->len));
+	return memcmp(text->at + text->len, expected, LINE) == 0;
+}
+
+static bool parse(struct slice text, struct checkpoint *out)
+{
+	if (!check_crc(&text) || !slice_equal(slice_split(&text, '\n'), SLICE(HEAD)))
+		return false;
+	while (text.len)
+		if (!parse_line(slice_split(&text, '\n'), out))
+			return false;
+	return out->log_id[0] != '\0';
+}
+
+bool checkpoint_read(const char *path, struct checkpoint *out, struct error *err)
+{
+	struct arena arena;
+	struct slice text;
+	checkpoint_init(out, "");
+	arena_init(&arena, FILE_BYTES_MAX + 4096);
+	bool done = file_read(&arena, path, FILE_BYTES_MAX, &text, err);
+	if (done && !parse(text, out)) {
+		checkpoint_fini(out);
+		done = error_set(err, ERROR_DATA, "%s: damaged, or of a later version", path);
+	}
+	arena_fini(&arena);
+	return done;
+}
+
+bool checkpoint_write(const char *path, const struct checkpoint *checkpoint, struct error *err)
+{
+	const struct tally_books *books = &checkpoint->books;
+	struct buffer text;
+	buffer_init(&text, NULL);
+	buffer_append_format(&text, HEAD "\nlog %s\n", checkpoint->log_id);
+	buffer_append_format(&text, "delivered %" PRIu64 " %" PRIu64 "\n", books->delivered[0], books->delivered[1]);
+	buffer_append_format(&text, "poisoned %" PRIu64 " %" PRIu64 "\n", books->poisoned[0], books->poisoned[1]);
+	buffer_append_format(&text, "quarantined %" PRIu64 "\n", books->quarantined);
+	for (uint32_t lane = 0; lane < JOURNAL_LANES_MAX; lane++) {
+		struct journal_position at = checkpoint->lanes[lane];
+		if (at.epoch || at.counter)
+			buffer_append_format(&text, "lane %" PRIu32 " %" PRIu64 " %" PRIu64 "\n", lane, at.epoch,
+			                     at.counter);
+	}
+	for (size_t i = 0; i < checkpoint->file_count; i++)
+		buffer_append_format(&text, "file %" PRIu64 " %s\n", checkpoint->files[i].length,
+		                     checkpoint->files[i].path);
+	buffer_append_format(&text, "crc32c %08" PRIx32 "\n", hash_crc32c(0, text.at, text.len));
+	bool done = text.failed ? error_set(err, ERROR_MEMORY, "%s: no memory to write it", path)
+	                        : file_replace(path, buffer_slice(&text), err);
+	buffer_fini(&text);
+	return done;
+}
+
+static void raise_to(uint64_t *value, uint64_t other)
+{
+	if (other > *value)
+		*value = other;
+}
+
+/* What the other sink had, where it is further: a change of sink goes on, it does not start again. */
+static void merge(struct checkpoint *into, const char *path)
+{
+	struct checkpoint other;
+	struct error err;
+	if (!checkpoint_read(path, &other, &err)) {
+		if (err.code != ERROR_NOT_FOUND)
+			log_warn("checkpoint_ignored", "reason=%s", err.message);
+		return;
+	}
+	bool same = strcmp(other.log_id, into->log_id) == 0;
+	for (uint32_t lane = 0; same && lane < JOURNAL_LANES_MAX; lane++)
+		if (checkpoint_compare(other.lanes[lane], into->lanes[lane]) > 0)
+			into->lanes[lane] = other.lanes[lane];
+	for (int kind = 0; same && kind < TALLY_KINDS; kind++) {
+		raise_to(&into->books.delivered[kind], other.books.delivered[kind]);
+		raise_to(&into->books.poisoned[kind], other.books.poisoned[kind]);
+	}
+	if (same)
+		raise_to(&into->books.quarantined, other.books.quarantined);
+	checkpoint_fini(&other);
+}
+
+bool checkpoint_load(const char *dir, const char *own, const char *other, const char *log_id, struct checkpoint *out,
+                     struct error *err)
+{
+	char path[4096];
+	struct error reason;
+	if (!file_sync_dir(dir, err))
+		return false;
+	snprintf(path, sizeof path, "%s/%s.checkpoint", dir, own);
+	if (!checkpoint_read(path, out, &reason)) {
+		if (reason.code != ERROR_NOT_FOUND)
+			return error_set(err, reason.code, "%s", reason.message);
+		checkpoint_init(out, log_id);
+	}
+	if (strcmp(out->log_id, log_id) != 0) {
+		log_warn("checkpoint_of_another_log", "path=%s log=%s", path, out->log_id);
+		memset(&out->books, 0, sizeof out->books);
+		memset(out->lanes, 0, sizeof out->lanes);
+		snprintf(out->log_id, sizeof out->log_id, "%s", log_id);
+	}
+	snprintf(path, sizeof path, "%s/%s.checkpoint", dir, other);
+	merge(out, path);
+	return true;
+}
+
+void checkpoint_set_lanes(struct checkpoint *checkpoint, const struct sink_position *lanes, uint32_t lane_count)
+{
+	for (uint32_t i = 0; i < lane_count; i++)
+		checkpoint->lanes[lanes[i].lane] = lanes[i].position;
+}
+
+void checkpoint_get_lanes(const struct checkpoint *checkpoint, struct sink_position *lanes, uint32_t lane_count)
+{
+	for (uint32_t i = 0; i < lane_count; i++)
+		lanes[i].position = checkpoint->lanes[lanes[i].lane];
+}

@@ -1,0 +1,111 @@
+#include "forward/standing.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/metrics.h"
+#include "json/json.h"
+
+static const char *const STATE_NAMES[] = { "starting", "running", "stalled", "stopped" };
+
+void standing_init(struct standing *standing, struct journal *journal)
+{
+	memset(standing, 0, sizeof *standing);
+	pthread_mutex_init(&standing->lock, NULL);
+	standing->journal = journal;
+	standing->since_ms = clock_wall_ms();
+	standing->pending_series = metrics_series0(METRIC_FORWARD_PENDING);
+	standing->oldest_series = metrics_series0(METRIC_FORWARD_OLDEST);
+}
+
+void standing_fini(struct standing *standing)
+{
+	pthread_mutex_destroy(&standing->lock);
+}
+
+void standing_set_state(struct standing *standing, enum standing_state state, const char *reason)
+{
+	pthread_mutex_lock(&standing->lock);
+	if (standing->state != state)
+		standing->since_ms = clock_wall_ms();
+	standing->state = state;
+	snprintf(standing->reason, sizeof standing->reason, "%s", reason ? reason : "");
+	pthread_mutex_unlock(&standing->lock);
+}
+
+bool standing_is_stalled(struct standing *standing)
+{
+	pthread_mutex_lock(&standing->lock);
+	bool stalled = standing->state == STANDING_STALLED;
+	pthread_mutex_unlock(&standing->lock);
+	return stalled;
+}
+
+void standing_set_oldest(struct standing *standing, int64_t received_ms)
+{
+	pthread_mutex_lock(&standing->lock);
+	standing->oldest_ms = received_ms;
+	pthread_mutex_unlock(&standing->lock);
+}
+
+void standing_set_lanes(struct standing *standing, const struct sink_position *lanes, uint32_t lane_count,
+                        const struct tally_books *books)
+{
+	pthread_mutex_lock(&standing->lock);
+	memcpy(standing->lanes, lanes, lane_count * sizeof *lanes);
+	standing->lane_count = lane_count;
+	standing->books = *books;
+	pthread_mutex_unlock(&standing->lock);
+}
+
+/* Accepted less what has left the journal. The two sides are read one after the other, so it may be off by what is
+ * under way, never negative. */
+static uint64_t pending(struct standing *standing)
+{
+	struct journal_stats stats;
+	const struct tally_books *books = &standing->books;
+	uint64_t gone = books->quarantined;
+	for (int kind = 0; kind < TALLY_KINDS; kind++)
+		gone += books->delivered[kind] + books->poisoned[kind];
+	journal_stats(standing->journal, &stats);
+	uint64_t accepted = stats.accepted_events + stats.accepted_dead_letters;
+	return accepted > gone ? accepted - gone : 0;
+}
+
+static int64_t oldest_seconds(const struct standing *standing)
+{
+	int64_t age_ms = standing->oldest_ms ? clock_wall_ms() - standing->oldest_ms : 0;
+	return age_ms > 0 ? age_ms / 1000 : 0;
+}
+
+void standing_publish(struct standing *standing)
+{
+	pthread_mutex_lock(&standing->lock);
+	metrics_set(standing->pending_series, (int64_t)pending(standing));
+	metrics_set(standing->oldest_series, oldest_seconds(standing));
+	pthread_mutex_unlock(&standing->lock);
+}
+
+void standing_write(struct standing *standing, struct buffer *json)
+{
+	char since[CLOCK_TEXT_BYTES];
+	pthread_mutex_lock(&standing->lock);
+	clock_format(standing->since_ms, since);
+	buffer_append_format(json, ",\"state\":\"%s\",\"since\":\"%.*s\"", STATE_NAMES[standing->state],
+	                     CLOCK_TEXT_BYTES, since);
+	if (standing->reason[0]) {
+		buffer_append(json, SLICE(",\"reason\":"));
+		json_write_string_safe(json, slice_of(standing->reason));
+	}
+	buffer_append_format(json, ",\"pending\":%" PRIu64 ",\"oldest_undelivered_seconds\":%" PRId64 ",\"lanes\":[",
+	                     pending(standing), oldest_seconds(standing));
+	for (uint32_t i = 0; i < standing->lane_count; i++) {
+		const struct sink_position *at = &standing->lanes[i];
+		buffer_append_format(json, "%s{\"lane\":%" PRIu32 ",\"epoch\":%" PRIu64 ",\"counter\":%" PRIu64 "}",
+		                     i ? "," : "", at->lane, at->position.epoch, at->position.counter);
+	}
+	buffer_append_char(json, ']');
+	pthread_mutex_unlock(&standing->lock);
+}
