@@ -373,7 +373,7 @@ static inline __attribute__((always_inline)) enum json_result make_room(struct s
 static inline __attribute__((always_inline)) enum json_result scan_value(struct scanner *s, uint32_t depth_max)
 {
 	struct token token;
-	uint8_t type;
+	uint8_t type = JSON_NULL;
 	char c = *s->at;
 	if (c == '"') {
 		type = JSON_STRING;

@@ -156,7 +156,7 @@ static void a_buffer_grows(struct arena *arena)
 	assert_false(buf.failed);
 	assert_int_equal(buf.len, 40000);
 	for (int i = 0; i < 10000; i += 777) {
-		char want[8];
+		char want[16];
 		snprintf(want, sizeof want, "%04d", i);
 		assert_memory_equal(buf.at + (size_t)i * 4, want, 4);
 	}
