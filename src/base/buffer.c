@@ -36,7 +36,7 @@ char *buffer_reserve_slow(struct buffer *buf, size_t size)
 	char *at = buf->arena ? arena_alloc(buf->arena, cap) : realloc(buf->at, cap);
 	if (!at)
 		return fail(buf);
-	if (buf->arena && buf->len)
+	if (buf->arena && buf->at)
 		memcpy(at, buf->at, buf->len);
 	buf->at = at;
 	buf->cap = cap;

@@ -199,8 +199,8 @@ uint32_t metrics_series(enum metric metric, const struct slice *label_values)
 uint32_t metrics_series1(enum metric metric, const char *label_value)
 {
 	assert(label_count(metric) == 1);
-	struct slice value = slice_of(label_value);
-	return metrics_series(metric, &value);
+	struct slice values[LABELS_MAX] = { slice_of(label_value) };
+	return metrics_series(metric, values);
 }
 
 uint32_t metrics_series0(enum metric metric)
