@@ -12,9 +12,9 @@ struct arena_cleanup;
 struct arena {
 	char *at;
 	char *end;
-	struct arena_chunk *chunks;      /* newest first; the oldest stays across arena_reset */
-	struct arena_cleanup *cleanups;  /* newest first */
-	size_t used_bytes;               /* held in chunks */
+	struct arena_chunk *chunks;     /* newest first; the oldest stays across arena_reset */
+	struct arena_cleanup *cleanups; /* newest first */
+	size_t used_bytes;              /* held in chunks */
 	size_t limit_bytes;
 	bool overflowed;
 };

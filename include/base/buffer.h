@@ -51,7 +51,7 @@ static inline void buffer_append_char(struct buffer *buf, char c)
 
 static inline struct slice buffer_slice(const struct buffer *buf)
 {
-	return (struct slice){ buf->at, buf->len };
+	return (struct slice) { buf->at, buf->len };
 }
 
 #endif

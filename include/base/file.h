@@ -8,7 +8,8 @@
 struct arena;
 
 /* Reads a whole file of at most `limit_bytes` into the arena, a NUL behind it (not counted). */
-MUST_CHECK bool file_read(struct arena *arena, const char *path, size_t limit_bytes, struct slice *out, struct error *err);
+MUST_CHECK bool file_read(struct arena *arena, const char *path, size_t limit_bytes, struct slice *out,
+                          struct error *err);
 /* Writes all bytes at `offset`, going on after short writes and EINTR. */
 MUST_CHECK bool file_write_at(int fd, struct slice bytes, uint64_t offset, struct error *err);
 /* Writes <path>.tmp (mode 0600), fdatasyncs, renames onto path, fsyncs the directory. */

@@ -17,12 +17,12 @@ void log_init(enum log_level level, enum log_format format);
 /* `event` is a fixed snake_case name; `fields` a printf format of space separated name=%… pairs (may be ""); values
  * are escaped and cut at 256 bytes. Use the macros. */
 void log_write(struct log_site *site, enum log_level level, const char *event, const char *fields, ...)
-	__attribute__((format(printf, 4, 5)));
+        __attribute__((format(printf, 4, 5)));
 
-#define LOG_AT(level, event, ...)                                       \
-	do {                                                            \
-		static struct log_site log_site_;                       \
-		log_write(&log_site_, (level), (event), __VA_ARGS__);   \
+#define LOG_AT(level, event, ...)                                     \
+	do {                                                          \
+		static struct log_site log_site_;                     \
+		log_write(&log_site_, (level), (event), __VA_ARGS__); \
 	} while (0)
 #define log_error(event, ...) LOG_AT(LOG_ERROR, event, __VA_ARGS__)
 #define log_warn(event, ...) LOG_AT(LOG_WARN, event, __VA_ARGS__)

@@ -12,14 +12,14 @@ struct slice {
 	size_t len;
 };
 
-#define SLICE(literal) ((struct slice){ (literal), sizeof(literal) - 1 })
-#define SLICE_NONE ((struct slice){ NULL, 0 })
+#define SLICE(literal) ((struct slice) { (literal), sizeof(literal) - 1 })
+#define SLICE_NONE ((struct slice) { NULL, 0 })
 /* For printf: printf("%.*s", SLICE_ARG(s)). */
 #define SLICE_ARG(s) (int)(s).len, (s).at
 
 static inline struct slice slice_of(const char *text)
 {
-	return (struct slice){ text, text ? strlen(text) : 0 };
+	return (struct slice) { text, text ? strlen(text) : 0 };
 }
 
 static inline bool slice_equal(struct slice a, struct slice b)

@@ -15,14 +15,14 @@
 enum json_type { JSON_NULL, JSON_FALSE, JSON_TRUE, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
 
 enum json_flag {
-	JSON_FLAG_ESCAPED = 1,   /* string: holds a backslash */
-	JSON_FLAG_INTEGER = 2,   /* number: neither fraction nor exponent */
+	JSON_FLAG_ESCAPED = 1, /* string: holds a backslash */
+	JSON_FLAG_INTEGER = 2, /* number: neither fraction nor exponent */
 	/* The flags below are also set on every container that holds such a node, up to the root. */
-	JSON_FLAG_NUL = 4,       /* a string holds \u0000 */
-	JSON_FLAG_BAD_UTF8 = 8,  /* a string is not well-formed UTF-8 (an escaped lone surrogate is not counted) */
-	JSON_FLAG_DUPLICATE = 16,/* an object holds two names that are equal after unescaping */
-	JSON_FLAG_DEEP = 32,     /* nesting beyond the depth limit starts at or below this node */
-	JSON_FLAG_SPACED = 64,   /* white space between tokens within this container */
+	JSON_FLAG_NUL = 4,        /* a string holds \u0000 */
+	JSON_FLAG_BAD_UTF8 = 8,   /* a string is not well-formed UTF-8 (an escaped lone surrogate is not counted) */
+	JSON_FLAG_DUPLICATE = 16, /* an object holds two names that are equal after unescaping */
+	JSON_FLAG_DEEP = 32,      /* nesting beyond the depth limit starts at or below this node */
+	JSON_FLAG_SPACED = 64,    /* white space between tokens within this container */
 	JSON_FLAG_UNFIT = JSON_FLAG_NUL | JSON_FLAG_BAD_UTF8 | JSON_FLAG_DUPLICATE | JSON_FLAG_DEEP
 };
 
@@ -43,8 +43,9 @@ struct json_doc {
 };
 
 struct json_options {
-	uint32_t depth_max;  /* root container is depth 1; deeper containers are flagged DEEP, and beyond 512 levels refused */
-	uint32_t nodes_max;  /* more: refused */
+	uint32_t
+	        depth_max; /* root container is depth 1; deeper containers are flagged DEEP, and beyond 512 levels refused */
+	uint32_t nodes_max; /* more: refused */
 };
 
 enum json_result { JSON_OK, JSON_MALFORMED, JSON_TOO_DEEP, JSON_TOO_MANY, JSON_NO_MEMORY };
@@ -58,13 +59,13 @@ enum json_result json_scan(struct json_doc *doc, struct slice text, const struct
 /* The node's bytes as they came, quotes and brackets included. */
 static inline struct slice json_raw(const struct json_doc *doc, uint32_t node)
 {
-	return (struct slice){ doc->text + doc->nodes[node].offset, doc->nodes[node].length };
+	return (struct slice) { doc->text + doc->nodes[node].offset, doc->nodes[node].length };
 }
 
 /* A string's bytes between the quotes, escapes not resolved. */
 static inline struct slice json_inner(const struct json_doc *doc, uint32_t node)
 {
-	return (struct slice){ doc->text + doc->nodes[node].offset + 1, doc->nodes[node].length - 2 };
+	return (struct slice) { doc->text + doc->nodes[node].offset + 1, doc->nodes[node].length - 2 };
 }
 
 static inline enum json_type json_type_of(const struct json_doc *doc, uint32_t node)
