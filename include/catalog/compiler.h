@@ -12,6 +12,7 @@ struct compiler {
 	struct arena *arena;
 	struct slice root;         /* folder of all files; empty: no file may be read */
 	struct schema_file *files; /* read so far */
+	bool draft7;               /* dialect of files that name none */
 	struct error *err;
 	unsigned depth;
 };

@@ -8,6 +8,7 @@ struct schema_options {
 	struct slice root; /* folder that `$ref` may read files in and never leaves; empty: refused */
 	struct slice path; /* where the text stands, or would stand, below root: "events/purchase/1-0-1.json" */
 	struct slice name; /* what messages call the document: "purchase" */
+	bool draft7;       /* the dialect where `$schema` names none; else 2020-12 */
 };
 
 /* `text` must outlive the arena's contents, which hold the program. NULL with "<path>#<pointer>: reason" in `err`. An

@@ -103,8 +103,6 @@ static bool check_file(struct compiler *c, struct schema_file *file)
 		return compiler_refuse(c, &root, "an object holds the same name twice");
 	if (flags & JSON_FLAG_BAD_UTF8)
 		return compiler_refuse(c, &root, "not UTF-8");
-	if (flags & JSON_FLAG_NUL)
-		return compiler_refuse(c, &root, "a string holds \\u0000");
 	if (flags & JSON_FLAG_DEEP)
 		return compiler_refuse(c, &root, "nested more than %d levels deep", DEPTH_MAX);
 	uint32_t dialect = json_type_of(&file->doc, 0) == JSON_OBJECT ? json_get(&file->doc, 0, SLICE("$schema")) : 0;
@@ -118,10 +116,13 @@ static bool check_file(struct compiler *c, struct schema_file *file)
 		uri.len--;
 	if (slice_equal(uri, SLICE("http://json-schema.org/draft-07/schema")))
 		file->draft7 = true;
-	else if (!slice_equal(uri, SLICE("https://json-schema.org/draft/2020-12/schema")))
-		return compiler_refuse(c, &place,
-		                       "must be https://json-schema.org/draft/2020-12/schema or "
-		                       "http://json-schema.org/draft-07/schema#");
+	else if (slice_equal(uri, SLICE("https://json-schema.org/draft/2020-12/schema")))
+		file->draft7 = false;
+	else
+		return compiler_refuse(
+		        c, &place,
+		        "this dialect is not supported yet; use https://json-schema.org/draft/2020-12/schema or "
+		        "http://json-schema.org/draft-07/schema#");
 	return true;
 }
 
@@ -135,6 +136,7 @@ struct schema_file *compiler_add_text(struct compiler *c, struct slice path, str
 		return NULL;
 	file->path = path;
 	file->text = text;
+	file->draft7 = c->draft7;
 	enum json_result result = json_scan(&file->doc, text, &options, c->arena, &offset);
 	if (result != JSON_OK) {
 		refuse_text(c, file, result, offset);

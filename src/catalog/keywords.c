@@ -255,8 +255,6 @@ static bool compile_enum(struct compiler *c, struct draft *draft, const struct k
 		return false;
 	for (uint32_t i = value->node + 1; i < doc->nodes[value->node].next; i = doc->nodes[i].next)
 		count++;
-	if (count == 0)
-		return compiler_refuse(c, value, "allows no value at all");
 	return add_values(c, draft, keyword, value, value->node + 1, count);
 }
 

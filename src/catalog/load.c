@@ -334,7 +334,7 @@ struct catalog *catalog_load(const struct catalog_options *options, struct error
 const struct schema *schema_compile_text(struct slice text, const struct schema_options *options, struct arena *arena,
                                          struct error *err)
 {
-	struct compiler c = { .arena = arena, .root = options->root, .err = err };
+	struct compiler c = { .arena = arena, .root = options->root, .err = err, .draft7 = options->draft7 };
 	struct schema_file *file = compiler_add_text(&c, options->path, text);
 	struct event_schema ignored = { 0 };
 

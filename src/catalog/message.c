@@ -181,7 +181,7 @@ static void write_values(struct buffer *out, const struct value_set *set)
 			buffer_append(out, SLICE(", "));
 		buffer_append(out, raw);
 	}
-	if (i == 0)
+	if (i == 0 && set->count > 0)
 		buffer_append(out, SLICE("the schema's values"));
 	else if (i < set->count)
 		buffer_append_format(out, ", \xE2\x80\xA6 (%u in all)", set->count);
@@ -195,7 +195,10 @@ void message_add_values(struct run *run, const struct frame *at, const struct sc
 	if (is_full(run))
 		return;
 	buffer_init(&message, run->out->arena);
-	buffer_append(&message, op->values->count == 1 ? SLICE("must be ") : SLICE("must be one of "));
+	if (op->values->count == 0)
+		buffer_append(&message, SLICE("is allowed no value"));
+	else
+		buffer_append(&message, op->values->count == 1 ? SLICE("must be ") : SLICE("must be one of "));
 	write_values(&message, op->values);
 	if (!run->pii && type != JSON_STRING) {
 		buffer_append(&message, SLICE(", got "));

@@ -44,6 +44,83 @@ static void prepare(void)
 		pcre2_set_compile_extra_options(dialect, PCRE2_EXTRA_ALT_BSUX);
 }
 
+/* ECMA-262 names general categories in full, PCRE2 by their short names; "Script=" and the like PCRE2 leaves out. */
+static struct slice short_property(struct slice name)
+{
+	static const struct {
+		const char *full, *brief;
+	} names[] = {
+		{ "Letter", "L" },
+		{ "Lowercase_Letter", "Ll" },
+		{ "Uppercase_Letter", "Lu" },
+		{ "Titlecase_Letter", "Lt" },
+		{ "Cased_Letter", "L&" },
+		{ "Modifier_Letter", "Lm" },
+		{ "Other_Letter", "Lo" },
+		{ "Mark", "M" },
+		{ "Nonspacing_Mark", "Mn" },
+		{ "Spacing_Mark", "Mc" },
+		{ "Enclosing_Mark", "Me" },
+		{ "Number", "N" },
+		{ "Decimal_Number", "Nd" },
+		{ "digit", "Nd" },
+		{ "Letter_Number", "Nl" },
+		{ "Other_Number", "No" },
+		{ "Punctuation", "P" },
+		{ "punct", "P" },
+		{ "Connector_Punctuation", "Pc" },
+		{ "Dash_Punctuation", "Pd" },
+		{ "Open_Punctuation", "Ps" },
+		{ "Close_Punctuation", "Pe" },
+		{ "Initial_Punctuation", "Pi" },
+		{ "Final_Punctuation", "Pf" },
+		{ "Other_Punctuation", "Po" },
+		{ "Symbol", "S" },
+		{ "Math_Symbol", "Sm" },
+		{ "Currency_Symbol", "Sc" },
+		{ "Modifier_Symbol", "Sk" },
+		{ "Other_Symbol", "So" },
+		{ "Separator", "Z" },
+		{ "Space_Separator", "Zs" },
+		{ "Other", "C" },
+		{ "Control", "Cc" },
+		{ "Format", "Cf" },
+	};
+	struct slice rest = name, prefix = slice_split(&rest, '=');
+
+	if (rest.at && (slice_equal(prefix, SLICE("Script")) || slice_equal(prefix, SLICE("sc")) ||
+	                slice_equal(prefix, SLICE("General_Category")) || slice_equal(prefix, SLICE("gc"))))
+		name = rest;
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (slice_equal(name, slice_of(names[i].full)))
+			return slice_of(names[i].brief);
+	return name;
+}
+
+/* The pattern with its \p{…} and \P{…} in PCRE2's names; never longer than it was. SLICE_NONE: no memory. */
+static struct slice translate(struct slice text, struct arena *arena)
+{
+	char *to = arena_alloc(arena, text.len + 1);
+	size_t len = 0, i = 0;
+
+	while (to && i < text.len) {
+		struct slice rest = { text.at + i, text.len - i };
+		size_t end = slice_find(rest, '}');
+		size_t step = rest.at[0] == '\\' && rest.len > 1 ? 2 : 1;
+		memcpy(to + len, rest.at, step);
+		len += step;
+		i += step;
+		if (step == 2 && (rest.at[1] == 'p' || rest.at[1] == 'P') && end < rest.len && rest.at[2] == '{') {
+			struct slice name = short_property((struct slice) { rest.at + 3, end - 3 });
+			to[len++] = '{';
+			memcpy(to + len, name.at, name.len);
+			len += name.len;
+			i += end - 2;
+		}
+	}
+	return to ? (struct slice) { to, len } : SLICE_NONE;
+}
+
 static void free_code(void *code)
 {
 	pcre2_code_free(code);
@@ -61,8 +138,13 @@ struct pattern *pattern_compile(struct slice text, struct arena *arena, struct e
 		error_set(err, ERROR_MEMORY, "no memory for a pattern");
 		return NULL;
 	}
+	struct slice translated = translate(text, arena);
+	if (!translated.at) {
+		error_set(err, ERROR_MEMORY, "no memory for a pattern");
+		return NULL;
+	}
 	pattern->text = text;
-	pattern->code = pcre2_compile((PCRE2_SPTR)(text.at ? text.at : ""), text.len, OPTIONS, &code, &offset, dialect);
+	pattern->code = pcre2_compile((PCRE2_SPTR)translated.at, translated.len, OPTIONS, &code, &offset, dialect);
 	if (!pattern->code) {
 		pcre2_get_error_message(code, reason, sizeof reason);
 		error_set(err, ERROR_SCHEMA, "not a regular expression: %s at character %zu", (const char *)reason,
