@@ -28,25 +28,25 @@ struct schema_pii {
 /* One version of one event, with the `x-headgate` member of its schema's root. */
 struct event_schema {
 	struct slice event;
-	uint32_t event_index;           /* place of the event's name in the catalog, stable within this catalog */
+	uint32_t event_index; /* place of the event's name in the catalog, stable within this catalog */
 	struct schema_version version;
-	struct slice version_text;      /* "1-0-0" */
-	struct slice name;              /* "purchase/1-0-0" */
-	struct slice dataschema;        /* <base_uri>event:purchase:1-0-0 */
+	struct slice version_text; /* "1-0-0" */
+	struct slice name;         /* "purchase/1-0-0" */
+	struct slice dataschema;   /* <base_uri>event:purchase:1-0-0 */
 	const struct schema *properties;
-	struct slice source_text;       /* the schema file, byte for byte */
-	const struct slice *purposes;   /* default: analytics */
+	struct slice source_text;     /* the schema file, byte for byte */
+	const struct slice *purposes; /* default: analytics */
 	size_t purposes_count;
-	struct slice topic;             /* empty: config's; {event} expanded */
-	const struct slice *key;        /* pointers; count 0: config's */
+	struct slice topic;      /* empty: config's; {event} expanded */
+	const struct slice *key; /* pointers; count 0: config's */
 	size_t key_count;
-	const struct slice *unique_by;  /* pointers into the event, "/properties/order_id"; count 0: not declared */
+	const struct slice *unique_by; /* pointers into the event, "/properties/order_id"; count 0: not declared */
 	size_t unique_by_count;
 	uint64_t unique_window_ms;
-	bool unique_across_drop;        /* "across":"drop" */
-	struct slice dedup_mode;        /* "id" or "id+fingerprint"; empty: the source's */
-	uint64_t dedup_window_ms;       /* 0: the source's */
-	struct slice aliases;           /* the member's JSON text as it stands, its shape checked; empty: none */
+	bool unique_across_drop;  /* "across":"drop" */
+	struct slice dedup_mode;  /* "id" or "id+fingerprint"; empty: the source's */
+	uint64_t dedup_window_ms; /* 0: the source's */
+	struct slice aliases;     /* the member's JSON text as it stands, its shape checked; empty: none */
 	struct slice owner;
 	const struct schema_pii *pii;
 	size_t pii_count;

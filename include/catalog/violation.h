@@ -19,7 +19,7 @@ struct violations {
 	struct slice schema; /* given to each one added */
 	struct violation at[VIOLATIONS_MAX];
 	uint32_t count;
-	uint32_t more;       /* found beyond VIOLATIONS_MAX */
+	uint32_t more; /* found beyond VIOLATIONS_MAX */
 };
 
 static inline void violations_init(struct violations *v, struct arena *arena)
@@ -37,7 +37,7 @@ static inline void violations_add(struct violations *v, struct slice path, struc
 		v->more++;
 		return;
 	}
-	v->at[v->count++] = (struct violation){ path, rule, message, v->schema };
+	v->at[v->count++] = (struct violation) { path, rule, message, v->schema };
 }
 
 #endif

@@ -35,17 +35,17 @@ struct dedup_ticket {
 /* Posted once when the reservation it waits for is settled. */
 struct dedup_waiter {
 	struct dedup_waiter *next;
-	bool confirmed;  /* outcome: true = that copy is durable, so this one is a duplicate; false = retry */
+	bool confirmed; /* outcome: true = that copy is durable, so this one is a duplicate; false = retry */
 	/* Called without locks by the thread that settles; must only hand the waiter over (mailbox). */
 	void (*post)(struct dedup_waiter *waiter);
 };
 
 enum dedup_answer {
-	DEDUP_NEW,           /* reserved: ticket set */
-	DEDUP_OTHER,         /* hash known (or in flight) with another tag only: reserved for this tag as well, ticket set */
-	DEDUP_SAME,          /* known and durable with this tag */
-	DEDUP_PENDING,       /* in flight with this tag: waiter is linked and will be posted */
-	DEDUP_FULL           /* the reservation table is exhausted: answer retry */
+	DEDUP_NEW,     /* reserved: ticket set */
+	DEDUP_OTHER,   /* hash known (or in flight) with another tag only: reserved for this tag as well, ticket set */
+	DEDUP_SAME,    /* known and durable with this tag */
+	DEDUP_PENDING, /* in flight with this tag: waiter is linked and will be posted */
+	DEDUP_FULL     /* the reservation table is exhausted: answer retry */
 };
 
 struct dedup *dedup_create(const struct dedup_options *options, struct error *err);

@@ -2,8 +2,8 @@
 #ifndef HEADGATE_EVENT_EVENT_H
 #define HEADGATE_EVENT_EVENT_H
 
-#include "base/slice.h"
 #include "base/buffer.h"
+#include "base/slice.h"
 #include "catalog/catalog.h"
 #include "config/config.h"
 #include "json/json.h"
@@ -23,7 +23,15 @@ enum reject_reason {
 };
 
 /* PENDING is not an outcome: it waits for the journal or for another copy. */
-enum verdict { VERDICT_PENDING, VERDICT_ACCEPTED, VERDICT_DUPLICATE, VERDICT_REJECTED, VERDICT_DROPPED, VERDICT_RETRY, VERDICT_count };
+enum verdict {
+	VERDICT_PENDING,
+	VERDICT_ACCEPTED,
+	VERDICT_DUPLICATE,
+	VERDICT_REJECTED,
+	VERDICT_DROPPED,
+	VERDICT_RETRY,
+	VERDICT_count
+};
 
 #define EVENT_WARNINGS_MAX 8
 #define EVENT_IDS_MAX 16
@@ -71,20 +79,20 @@ struct event {
 
 	/* decided by the steps */
 	enum verdict verdict;
-	enum reject_reason reason;     /* the first */
-	uint32_t reasons;              /* 1 << reason for each that was met */
+	enum reject_reason reason; /* the first */
+	uint32_t reasons;          /* 1 << reason for each that was met */
 	struct violations *errors; /* NULL: none; arena of the request */
 	const struct event_schema *schema;
-	struct slice name;             /* member `event`; empty if unreadable */
-	struct slice event_id;         /* the one in force */
-	struct slice client_event_id;  /* the client's, where it was replaced */
-	bool event_id_given;           /* by the server: returned in the answer */
-	bool event_id_random;          /* given and not derived from anything: no copy of it can come */
+	struct slice name;            /* member `event`; empty if unreadable */
+	struct slice event_id;        /* the one in force */
+	struct slice client_event_id; /* the client's, where it was replaced */
+	bool event_id_given;          /* by the server: returned in the answer */
+	bool event_id_random;         /* given and not derived from anything: no copy of it can come */
 	int64_t received_ms, event_ms, sent_ms;
-	bool time_corrected;           /* the original goes into client_time */
+	bool time_corrected; /* the original goes into client_time */
 	bool has_event_time, has_sent_at, late, repeat, unverified, test;
 	struct event_consent consent;
-	bool payload_allowed;          /* a dead letter may carry the payload */
+	bool payload_allowed; /* a dead letter may carry the payload */
 	struct event_id_pair ids[EVENT_IDS_MAX];
 	uint32_t id_count;
 	struct event_warning *warnings; /* arena; EVENT_WARNINGS_MAX of them, NULL: none */

@@ -19,10 +19,10 @@ struct pipeline_copy {
 };
 
 enum copies_outcome {
-	COPIES_NEW,       /* reserved; append it. repeat or client_event_id may have been set on the event */
+	COPIES_NEW, /* reserved; append it. repeat or client_event_id may have been set on the event */
 	COPIES_DUPLICATE,
-	COPIES_WAIT,      /* the waiter is linked */
-	COPIES_RETRY      /* no room for the reservation */
+	COPIES_WAIT, /* the waiter is linked */
+	COPIES_RETRY /* no room for the reservation */
 };
 
 enum copies_outcome copies_check(struct dedup *dedup, const struct hash_key *hash_key, struct request *req,

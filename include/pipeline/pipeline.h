@@ -25,7 +25,8 @@ struct request {
 	struct event_connection connection;
 	struct slice idempotency_key; /* empty: none */
 	int64_t received_ms;
-	void (*ready)(struct request *req); /* called once, by the lane's thread, when a request that had to wait is settled */
+	void (*ready)(struct request
+	                      *req); /* called once, by the lane's thread, when a request that had to wait is settled */
 	void *owner;
 
 	/* set by the pipeline */
@@ -33,11 +34,11 @@ struct request {
 	struct event *events;
 	struct pipeline_copy *copies; /* per event: reservations and waiters */
 	uint32_t count;
-	uint32_t waiting;             /* events that wait for another copy */
+	uint32_t waiting; /* events that wait for another copy */
 	bool committed;
 	bool submitted;
 	bool settled;
-	struct request *next;         /* in the turn's list */
+	struct request *next; /* in the turn's list */
 	struct pipeline *pipeline;
 };
 

@@ -4,7 +4,13 @@
 
 #include "protocol/protocol.h"
 
-enum pixel_query_result { PIXEL_QUERY_OK, PIXEL_QUERY_TOO_MANY, PIXEL_QUERY_CONFLICT, PIXEL_QUERY_TOO_DEEP, PIXEL_QUERY_NO_MEMORY };
+enum pixel_query_result {
+	PIXEL_QUERY_OK,
+	PIXEL_QUERY_TOO_MANY,
+	PIXEL_QUERY_CONFLICT,
+	PIXEL_QUERY_TOO_DEEP,
+	PIXEL_QUERY_NO_MEMORY
+};
 
 /* `data` is set if the query holds that argument (percent-decoded, still base64url). The argument `key` is passed over.
  * Values become numbers and booleans where the catalog's schema of the event asks for them. */

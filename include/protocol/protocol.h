@@ -17,7 +17,7 @@ struct protocol_limits {
 
 struct protocol_input {
 	enum protocol_method method;
-	struct slice path, query; /* query: raw, without the question mark */
+	struct slice path, query;  /* query: raw, without the question mark */
 	struct slice content_type; /* lower case, parameters cut */
 	struct slice body;         /* inflated */
 };
@@ -25,17 +25,17 @@ struct protocol_input {
 /* Why a request as a whole is refused after decoding began. */
 enum protocol_result {
 	PROTOCOL_OK,
-	PROTOCOL_MALFORMED,  /* 400: one received, one rejected */
-	PROTOCOL_NO_EVENTS,  /* 400 */
-	PROTOCOL_TOO_MANY,   /* 413 */
-	PROTOCOL_NO_MEMORY   /* 503 */
+	PROTOCOL_MALFORMED, /* 400: one received, one rejected */
+	PROTOCOL_NO_EVENTS, /* 400 */
+	PROTOCOL_TOO_MANY,  /* 413 */
+	PROTOCOL_NO_MEMORY  /* 503 */
 };
 
 struct protocol_decoded {
 	struct event *events; /* arena; doc, node, index, bytes set; those that cannot be read have their reason */
 	uint32_t count;
-	const char *problem;  /* for a refused request: what is wrong, a fixed text */
-	size_t problem_at;    /* byte offset in the body, or SIZE_MAX */
+	const char *problem; /* for a refused request: what is wrong, a fixed text */
+	size_t problem_at;   /* byte offset in the body, or SIZE_MAX */
 };
 
 /* What an answer is written from. */
@@ -51,17 +51,17 @@ struct protocol_verdicts {
 struct protocol_answer {
 	unsigned status;
 	const char *content_type;
-	struct slice body;        /* arena or static */
-	bool is_fixed;            /* body is static and the same each time: a shared response may be used */
+	struct slice body; /* arena or static */
+	bool is_fixed;     /* body is static and the same each time: a shared response may be used */
 	const char *cache_control;
 	bool retry_after;
 };
 
 struct protocol {
-	const char *name;               /* the canonical event's source.protocol */
-	unsigned key_places;            /* enum protocol_key_place */
+	const char *name;                 /* the canonical event's source.protocol */
+	unsigned key_places;              /* enum protocol_key_place */
 	const char *const *content_types; /* of POST bodies; "" stands for none given; NULL-ended */
-	const char *cors_headers;       /* Access-Control-Allow-Headers */
+	const char *cors_headers;         /* Access-Control-Allow-Headers */
 	enum protocol_result (*decode)(const struct protocol_input *input, const struct protocol_limits *limits,
 	                               const struct catalog *cat, struct arena *arena, struct protocol_decoded *out);
 	void (*answer)(const struct protocol_verdicts *verdicts, struct arena *arena, struct protocol_answer *out);
@@ -70,12 +70,12 @@ struct protocol {
 };
 
 struct protocol_route {
-	struct slice path;              /* exact */
-	const char *name;               /* metric label */
-	unsigned methods;               /* enum protocol_method, OPTIONS besides; METHOD_HEAD: stores nothing */
-	const struct protocol *protocol;/* NULL: the catalog, answered by http */
-	bool dry;                       /* validate only */
-	bool is_prefix;                 /* also matches what begins with path + "/" */
+	struct slice path;               /* exact */
+	const char *name;                /* metric label */
+	unsigned methods;                /* enum protocol_method, OPTIONS besides; METHOD_HEAD: stores nothing */
+	const struct protocol *protocol; /* NULL: the catalog, answered by http */
+	bool dry;                        /* validate only */
+	bool is_prefix;                  /* also matches what begins with path + "/" */
 };
 
 extern const struct protocol protocol_native;

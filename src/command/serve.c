@@ -60,7 +60,8 @@ static bool open_store(struct service *service, uint32_t lanes, struct error *er
 	char dead_letters[1024];
 	snprintf(dead_letters, sizeof dead_letters, "%.*s/events/%.*s", SLICE_ARG(cfg->data_dir),
 	         SLICE_ARG(cfg->topics.rejected));
-	const struct dedup_options dedup = { .memory_bytes = cfg->dedup.memory_bytes, .bucket_ms = cfg->dedup.bucket_ms };
+	const struct dedup_options dedup = { .memory_bytes = cfg->dedup.memory_bytes,
+		                             .bucket_ms = cfg->dedup.bucket_ms };
 	service->dedup = dedup_create(&dedup, err);
 	if (!service->dedup || !file_make_dir(cfg->data_dir.at, err) ||
 	    !dedup_recovery_init(&service->recovery, service->dedup, cfg->data_dir.at, err))
@@ -90,14 +91,22 @@ static bool open_store(struct service *service, uint32_t lanes, struct error *er
 static bool open_listeners(struct service *service, uint32_t lanes, struct error *err)
 {
 	const struct config *cfg = service->boot->cfg;
-	const struct http_options http = { .cfg = cfg, .journal = service->journal, .dedup = service->dedup,
-		.lanes = lanes, .on_fatal = on_fatal, .context = service };
+	const struct http_options http = { .cfg = cfg,
+		                           .journal = service->journal,
+		                           .dedup = service->dedup,
+		                           .lanes = lanes,
+		                           .on_fatal = on_fatal,
+		                           .context = service };
 	service->http = http_server_start(&http, err);
 	if (!service->http)
 		return false;
-	const struct admin_options admin = { .listen = cfg->admin.listen, .token_file = cfg->admin.token_file,
-		.hosts = cfg->admin.hosts, .context = service, .readyz = service_is_ready, .status = service_status,
-		.reload = service_reload };
+	const struct admin_options admin = { .listen = cfg->admin.listen,
+		                             .token_file = cfg->admin.token_file,
+		                             .hosts = cfg->admin.hosts,
+		                             .context = service,
+		                             .readyz = service_is_ready,
+		                             .status = service_status,
+		                             .reload = service_reload };
 	service->admin = admin_start(&admin, err);
 	return service->admin != NULL;
 }
@@ -115,8 +124,8 @@ static void announce(const struct service *service)
 	put_address(" admin", cfg->admin.listen, admin_port(service->admin));
 	printf("\n");
 	fflush(stdout);
-	log_info("started", "version=%s durability=%s lanes=%u log_id=%s", version_text(), durability_name(cfg->durability),
-	         lane_count(cfg), journal_log_id(service->journal));
+	log_info("started", "version=%s durability=%s lanes=%u log_id=%s", version_text(),
+	         durability_name(cfg->durability), lane_count(cfg), journal_log_id(service->journal));
 }
 
 static bool take_signal(struct service *service, int signal_fd)
@@ -181,8 +190,9 @@ static bool open_all(struct service *service, struct error *err)
 
 int command_serve(const struct config_options *options)
 {
-	struct service service = { .options = *options, .started_ms = clock_wall_ms(),
-		.reload_mutex = PTHREAD_MUTEX_INITIALIZER };
+	struct service service = { .options = *options,
+		                   .started_ms = clock_wall_ms(),
+		                   .reload_mutex = PTHREAD_MUTEX_INITIALIZER };
 	struct error err = { 0 };
 	int signal_fd = open_signals();
 	fatal_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

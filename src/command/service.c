@@ -57,7 +57,7 @@ static void put_time(struct buffer *json, const char *name, int64_t wall_ms)
 {
 	char text[CLOCK_TEXT_BYTES];
 	clock_format(wall_ms, text);
-	put_text(json, name, (struct slice){ text, sizeof text });
+	put_text(json, name, (struct slice) { text, sizeof text });
 }
 
 static void put_journal(const struct service *service, struct buffer *json)
@@ -70,8 +70,8 @@ static void put_journal(const struct service *service, struct buffer *json)
 	                     "\"sync_running_ms\":%lld,\"quarantined_bytes\":%llu,\"torn_tails\":%llu,\"gaps\":%llu,"
 	                     "\"accepted_events\":%llu,\"accepted_dead_letters\":%llu},",
 	                     journal_log_id(service->journal), (unsigned long long)journal_epoch(service->journal),
-	                     journal_lane_count(service->journal), s.headroom ? "true" : "false", s.failed ? "true" : "false",
-	                     (unsigned long long)s.files, (unsigned long long)s.disk_bytes,
+	                     journal_lane_count(service->journal), s.headroom ? "true" : "false",
+	                     s.failed ? "true" : "false", (unsigned long long)s.files, (unsigned long long)s.disk_bytes,
 	                     (unsigned long long)s.budget_bytes, (unsigned long long)s.free_bytes,
 	                     (long long)s.sync_running_ms, (unsigned long long)s.quarantined_bytes,
 	                     (unsigned long long)s.torn_tails, (unsigned long long)s.gaps,
@@ -85,8 +85,9 @@ static void put_dedup(const struct service *service, struct buffer *json)
 	buffer_append_format(json,
 	                     "\"dedup\":{\"entries\":%llu,\"capacity\":%llu,\"reserved\":%llu,\"evicted\":%llu,"
 	                     "\"memory_bytes\":%llu",
-	                     (unsigned long long)s.entries, (unsigned long long)s.capacity, (unsigned long long)s.reserved,
-	                     (unsigned long long)s.evicted, (unsigned long long)s.memory_bytes);
+	                     (unsigned long long)s.entries, (unsigned long long)s.capacity,
+	                     (unsigned long long)s.reserved, (unsigned long long)s.evicted,
+	                     (unsigned long long)s.memory_bytes);
 	buffer_append(json, SLICE("},"));
 }
 

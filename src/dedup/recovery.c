@@ -85,7 +85,8 @@ void dedup_recovery_on_record(void *context, uint32_t lane, const struct journal
 	(void)lane;
 	dedup_recovery_load(recovery);
 	int64_t now = clock_wall_ms();
-	const struct dedup_entry entries[] = { entry_of(record->key1, record->tag1), entry_of(record->key2, record->tag2) };
+	const struct dedup_entry entries[] = { entry_of(record->key1, record->tag1),
+		                               entry_of(record->key2, record->tag2) };
 	for (size_t i = 0; i < 2; i++)
 		if (entries[i].key.bucket)
 			dedup_insert(recovery->dedup, &entries[i].key, entries[i].tag, now);
@@ -114,7 +115,8 @@ static bool gather(void *context, const struct journal_record *record)
 		found->entries = grown;
 		found->capacity = capacity;
 	}
-	const struct dedup_entry entries[] = { entry_of(record->key1, record->tag1), entry_of(record->key2, record->tag2) };
+	const struct dedup_entry entries[] = { entry_of(record->key1, record->tag1),
+		                               entry_of(record->key2, record->tag2) };
 	for (size_t i = 0; i < 2; i++)
 		if (entries[i].key.bucket)
 			found->entries[found->count++] = entries[i];
@@ -132,8 +134,8 @@ bool dedup_recovery_write_index(void *context, uint32_t lane, const char *file_p
 	if (!index_path(recovery, lane, file_name, path))
 		return error_set(err, ERROR_CONFIG, "the data directory's path is too long");
 	if (file_make_dir(recovery->dir, err) && journal_scan_file(file_path, gather, &found, &scan, err))
-		done = found.failed ? error_set(err, ERROR_MEMORY, "no memory for the key index") :
-		                      dedup_index_write(path, found.entries, found.count, err);
+		done = found.failed ? error_set(err, ERROR_MEMORY, "no memory for the key index")
+		                    : dedup_index_write(path, found.entries, found.count, err);
 	free(found.entries);
 	return done;
 }

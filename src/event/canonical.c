@@ -97,7 +97,8 @@ static void put_consent_statements(struct buffer *out, const struct event *ev)
 static void put_consent(struct buffer *out, const struct event *ev)
 {
 	static const struct slice states[] = { [CONSENT_UNKNOWN] = { "unknown", 7 },
-		[CONSENT_DENIED] = { "denied", 6 }, [CONSENT_GRANTED] = { "granted", 7 } };
+		                               [CONSENT_DENIED] = { "denied", 6 },
+		                               [CONSENT_GRANTED] = { "granted", 7 } };
 	PUT(out, ",\"consent\":{");
 	for (uint32_t i = 0; i < ev->consent.count; i++) {
 		json_write_string(out, ev->consent.at[i].purpose);

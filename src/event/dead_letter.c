@@ -117,7 +117,7 @@ void event_write_dead_letter(const struct event *ev, const struct event_origin *
 	PUT(out, "\",");
 	event_write_errors(ev, !with_payload, out);
 	PUT(out, ",\"received_at\":\"");
-	buffer_append(out, (struct slice){ time, sizeof time });
+	buffer_append(out, (struct slice) { time, sizeof time });
 	PUT(out, "\",\"source\":");
 	json_write_string(out, origin->source->name);
 	PUT(out, ",\"protocol\":\"");

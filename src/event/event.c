@@ -64,7 +64,7 @@ void event_warn(struct event *ev, struct arena *arena, struct slice path, struct
 			return;
 	}
 	if (ev->warning_count < EVENT_WARNINGS_MAX)
-		ev->warnings[ev->warning_count++] = (struct event_warning){ path, rule };
+		ev->warnings[ev->warning_count++] = (struct event_warning) { path, rule };
 }
 
 struct slice event_id_find(const struct event *ev, struct slice name)
@@ -72,8 +72,8 @@ struct slice event_id_find(const struct event *ev, struct slice name)
 	for (uint32_t i = 0; i < ev->id_count; i++) {
 		if (!slice_equal(ev->ids[i].name, name))
 			continue;
-		return json_type_of(ev->doc, ev->ids[i].value) == JSON_STRING ? json_inner(ev->doc, ev->ids[i].value) :
-		                                                                json_raw(ev->doc, ev->ids[i].value);
+		return json_type_of(ev->doc, ev->ids[i].value) == JSON_STRING ? json_inner(ev->doc, ev->ids[i].value)
+		                                                              : json_raw(ev->doc, ev->ids[i].value);
 	}
 	return SLICE_NONE;
 }

@@ -30,8 +30,8 @@ bool event_headers_next(struct slice *rest, struct slice *name, struct slice *va
 	size_t whole = 1 + name_len + 2 + value_len;
 	if (rest->len < whole)
 		return false;
-	*name = (struct slice){ rest->at + 1, name_len };
-	*value = (struct slice){ rest->at + 3 + name_len, value_len };
+	*name = (struct slice) { rest->at + 1, name_len };
+	*value = (struct slice) { rest->at + 3 + name_len, value_len };
 	rest->at += whole;
 	rest->len -= whole;
 	return true;

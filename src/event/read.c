@@ -77,9 +77,9 @@ static void refuse_unknown(struct event *ev, struct arena *arena, uint32_t key)
 			nearest = member_names[m];
 		}
 	}
-	struct slice message = nearest.len ?
-		arena_print(arena, "is not a member of events; did you mean \"%.*s\"?", SLICE_ARG(nearest)) :
-		SLICE("is not a member of events; own data belongs into properties");
+	struct slice message = nearest.len ? arena_print(arena, "is not a member of events; did you mean \"%.*s\"?",
+	                                                 SLICE_ARG(nearest))
+	                                   : SLICE("is not a member of events; own data belongs into properties");
 	event_refuse(ev, arena, REASON_MEMBER_UNKNOWN, buffer_slice(&path), SLICE("unknown_member"), message);
 }
 
@@ -166,14 +166,25 @@ static void read_version(struct event *ev, struct arena *arena)
 {
 	uint32_t node = ev->member[EVENT_MEMBER_VERSION];
 	if (node && json_type_of(ev->doc, node) != JSON_STRING)
-		refuse_member(ev, arena, EVENT_MEMBER_VERSION, "type", "must be a string like \"1-0-0\", \"1-0\" or \"1\"");
+		refuse_member(ev, arena, EVENT_MEMBER_VERSION, "type",
+		              "must be a string like \"1-0-0\", \"1-0\" or \"1\"");
 }
 
 /* Visitors whose id is one of these would all become one person. */
 static bool is_placeholder(struct slice value)
 {
-	static const char *const placeholders[] = { "undefined", "null", "nan", "none", "nil", "true", "false", "0",
-		"guest", "anonymous", "[object Object]", "00000000-0000-0000-0000-000000000000" };
+	static const char *const placeholders[] = { "undefined",
+		                                    "null",
+		                                    "nan",
+		                                    "none",
+		                                    "nil",
+		                                    "true",
+		                                    "false",
+		                                    "0",
+		                                    "guest",
+		                                    "anonymous",
+		                                    "[object Object]",
+		                                    "00000000-0000-0000-0000-000000000000" };
 	for (size_t i = 0; i < sizeof placeholders / sizeof placeholders[0]; i++)
 		if (slice_equal_nocase(value, slice_of(placeholders[i])))
 			return true;
@@ -198,7 +209,7 @@ static void take_id(struct event *ev, struct slice name, uint32_t node, struct s
 		event_refuse(ev, arena, REASON_MEMBER_WRONG, SLICE("/ids"), SLICE("maxProperties"),
 		             SLICE("an event holds 16 ids at most"));
 	} else {
-		ev->ids[ev->id_count++] = (struct event_id_pair){ name, node };
+		ev->ids[ev->id_count++] = (struct event_id_pair) { name, node };
 	}
 }
 
@@ -208,7 +219,8 @@ static bool is_id_name(struct slice name)
 		return false;
 	for (size_t i = 0; i < name.len; i++) {
 		char c = name.at[i];
-		if (!is_lower(c) && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') && c != '_' && c != '-' && c != '.')
+		if (!is_lower(c) && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') && c != '_' && c != '-' &&
+		    c != '.')
 			return false;
 	}
 	return true;
@@ -243,7 +255,7 @@ static void read_ids_object(struct event *ev, uint32_t bytes_max, struct arena *
 static void read_ids(struct event *ev, uint32_t bytes_max, struct arena *arena)
 {
 	static const enum event_member top_level[] = { EVENT_MEMBER_ANONYMOUS_ID, EVENT_MEMBER_USER_ID,
-		EVENT_MEMBER_SESSION_ID, EVENT_MEMBER_DEVICE_ID };
+		                                       EVENT_MEMBER_SESSION_ID, EVENT_MEMBER_DEVICE_ID };
 	for (size_t i = 0; i < sizeof top_level / sizeof top_level[0]; i++) {
 		uint32_t node = ev->member[top_level[i]];
 		if (!node)
@@ -251,7 +263,7 @@ static void read_ids(struct event *ev, uint32_t bytes_max, struct arena *arena)
 		char path[32] = "/";
 		struct slice name = member_names[top_level[i]];
 		memcpy(path + 1, name.at, name.len);
-		take_id(ev, name, node, (struct slice){ path, name.len + 1 }, bytes_max, arena);
+		take_id(ev, name, node, (struct slice) { path, name.len + 1 }, bytes_max, arena);
 	}
 	read_ids_object(ev, bytes_max, arena);
 }
@@ -272,8 +284,8 @@ static bool read_time(struct event *ev, enum event_member member, int64_t *out, 
 			return true;
 		}
 		refuse_member(ev, arena, member, "format",
-		              ms < (double)SECONDS_LOOK_BELOW ? "must be epoch milliseconds; this looks like seconds" :
-		                                                "is beyond the year 9999");
+		              ms < (double)SECONDS_LOOK_BELOW ? "must be epoch milliseconds; this looks like seconds"
+		                                              : "is beyond the year 9999");
 	} else {
 		refuse_member(ev, arena, member, "type", "must be an RFC 3339 date-time or epoch milliseconds");
 	}

@@ -13,7 +13,7 @@ static void put_source_uri(struct buffer *out, const struct event_origin *origin
 	if (name.len > sizeof uri - len)
 		name.len = sizeof uri - len;
 	memcpy(uri + len, name.at, name.len);
-	event_headers_put(out, SLICE("ce_source"), (struct slice){ uri, len + name.len });
+	event_headers_put(out, SLICE("ce_source"), (struct slice) { uri, len + name.len });
 }
 
 void event_write_headers(const struct event *ev, const struct event_origin *origin, struct slice key,
@@ -25,7 +25,7 @@ void event_write_headers(const struct event *ev, const struct event_origin *orig
 	event_headers_put(out, SLICE("ce_id"), ev->event_id);
 	put_source_uri(out, origin);
 	event_headers_put(out, SLICE("ce_type"), ev->name);
-	event_headers_put(out, SLICE("ce_time"), (struct slice){ time, sizeof time });
+	event_headers_put(out, SLICE("ce_time"), (struct slice) { time, sizeof time });
 	if (ev->schema)
 		event_headers_put(out, SLICE("ce_dataschema"), ev->schema->dataschema);
 	if (key.len)
@@ -83,7 +83,7 @@ struct slice event_key(const struct event *ev, const struct slice *pointers, siz
 		if (slice_equal(pointer, SLICE("/event_id")))
 			key = ev->event_id;
 		else if (slice_starts(pointer, SLICE("/ids/")))
-			key = key_in_ids(ev, (struct slice){ pointer.at + 5, pointer.len - 5 }, arena);
+			key = key_in_ids(ev, (struct slice) { pointer.at + 5, pointer.len - 5 }, arena);
 		else
 			key = key_in_canonical(canonical, pointer, arena);
 		if (key.len)

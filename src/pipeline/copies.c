@@ -86,14 +86,15 @@ static enum copies_outcome check_declared(struct dedup *dedup, struct request *r
 
 static void keep_under_new_id(const struct hash_key *hash_key, struct request *req, struct event *ev, uint64_t tag)
 {
-	const struct slice parts[] = { SLICE("synthetic"), req->source->name, ev->name, ev->event_id,
-		{ (const char *)&tag, sizeof tag } };
+	const struct slice parts[] = {
+		SLICE("synthetic"), req->source->name, ev->name, ev->event_id, { (const char *)&tag, sizeof tag }
+	};
 	char *id = arena_alloc(req->arena, UUID_TEXT_BYTES);
 	if (!id)
 		return;
 	uuid_v8(hash_keyed128_parts(hash_key, parts, sizeof parts / sizeof parts[0]), id);
 	ev->client_event_id = ev->event_id;
-	ev->event_id = (struct slice){ id, UUID_TEXT_BYTES };
+	ev->event_id = (struct slice) { id, UUID_TEXT_BYTES };
 }
 
 static enum copies_outcome check_id(struct dedup *dedup, const struct hash_key *hash_key, struct request *req,

@@ -52,7 +52,9 @@ struct pipeline *pipeline_create(const struct pipeline_options *options, struct 
 	pipeline->dead_over_series = metrics_series1(METRIC_DEAD_LETTERS, "over_budget");
 	for (int r = 0; r < REASON_count; r++)
 		pipeline->reason_series[r] =
-			r == REASON_NONE ? 0 : metrics_series1(METRIC_REJECT_REASONS, reject_reason_name((enum reject_reason)r));
+		        r == REASON_NONE
+		                ? 0
+		                : metrics_series1(METRIC_REJECT_REASONS, reject_reason_name((enum reject_reason)r));
 	return pipeline;
 }
 
@@ -231,7 +233,7 @@ static bool append_all(struct pipeline *pipeline, struct request *req)
 	for (uint32_t i = 0; i < req->count; i++) {
 		struct event *ev = &req->events[i];
 		struct pipeline_copy *copy = &req->copies[i];
-		*copy = (struct pipeline_copy){ .waiter = { .post = post }, .req = req, .index = i };
+		*copy = (struct pipeline_copy) { .waiter = { .post = post }, .req = req, .index = i };
 		if (!headroom)
 			ev->verdict = VERDICT_RETRY;
 		else if (ev->verdict == VERDICT_REJECTED)
@@ -245,9 +247,14 @@ static bool append_all(struct pipeline *pipeline, struct request *req)
 
 static void judge_all(struct pipeline *pipeline, struct request *req)
 {
-	const struct step_context context = { .snap = req->snap, .source = req->source, .connection = &req->connection,
-		.idempotency_key = req->idempotency_key, .hash_key = pipeline->hash_key, .arena = req->arena,
-		.received_ms = req->received_ms, .dry = req->route->dry };
+	const struct step_context context = { .snap = req->snap,
+		                              .source = req->source,
+		                              .connection = &req->connection,
+		                              .idempotency_key = req->idempotency_key,
+		                              .hash_key = pipeline->hash_key,
+		                              .arena = req->arena,
+		                              .received_ms = req->received_ms,
+		                              .dry = req->route->dry };
 	for (uint32_t i = 0; i < req->count; i++)
 		steps_judge(&context, &req->events[i]);
 }
@@ -272,9 +279,12 @@ static void make_unreadable(struct request *req)
 static void decode(struct request *req)
 {
 	const struct config_limits *limits = &req->snap->cfg->limits;
-	const struct protocol_limits bounds = { .event_bytes = req->source->event_bytes, .events = req->source->events,
-		.depth = limits->depth, .event_id_bytes = limits->event_id_bytes, .id_bytes = limits->id_bytes,
-		.query_arguments = limits->query_arguments };
+	const struct protocol_limits bounds = { .event_bytes = req->source->event_bytes,
+		                                .events = req->source->events,
+		                                .depth = limits->depth,
+		                                .event_id_bytes = limits->event_id_bytes,
+		                                .id_bytes = limits->id_bytes,
+		                                .query_arguments = limits->query_arguments };
 	struct protocol_decoded decoded = { .problem_at = SIZE_MAX };
 	struct protocol_verdicts *v = &req->verdicts;
 	v->result = req->route->protocol->decode(&req->input, &bounds, req->snap->cat, req->arena, &decoded);
@@ -351,13 +361,22 @@ bool pipeline_judge(struct snapshot *snap, const struct source *source, struct s
 {
 	static const struct hash_key no_key;
 	static const struct event_connection nowhere;
-	const struct step_context context = { .snap = snap, .source = source, .connection = &nowhere,
-		.hash_key = &no_key, .arena = arena, .received_ms = clock_wall_ms(), .dry = true };
-	const struct protocol_input input = { .method = METHOD_POST, .content_type = SLICE("application/x-ndjson"),
-		.body = event };
+	const struct step_context context = { .snap = snap,
+		                              .source = source,
+		                              .connection = &nowhere,
+		                              .hash_key = &no_key,
+		                              .arena = arena,
+		                              .received_ms = clock_wall_ms(),
+		                              .dry = true };
+	const struct protocol_input input = { .method = METHOD_POST,
+		                              .content_type = SLICE("application/x-ndjson"),
+		                              .body = event };
 	const struct config_limits *limits = &snap->cfg->limits;
-	const struct protocol_limits bounds = { .event_bytes = source->event_bytes, .events = 1, .depth = limits->depth,
-		.event_id_bytes = limits->event_id_bytes, .id_bytes = limits->id_bytes };
+	const struct protocol_limits bounds = { .event_bytes = source->event_bytes,
+		                                .events = 1,
+		                                .depth = limits->depth,
+		                                .event_id_bytes = limits->event_id_bytes,
+		                                .id_bytes = limits->id_bytes };
 	struct protocol_decoded decoded = { 0 };
 	if (protocol_native.decode(&input, &bounds, snap->cat, arena, &decoded) != PROTOCOL_OK)
 		return false;

@@ -37,7 +37,7 @@ static struct slice position_text(const struct seal *seal, char *to)
 	memcpy(to, seal->prefix, seal->prefix_len);
 	for (size_t i = 0; i < count; i++)
 		to[seal->prefix_len + i] = digits[count - 1 - i];
-	return (struct slice){ to, seal->prefix_len + count };
+	return (struct slice) { to, seal->prefix_len + count };
 }
 
 static char *copy_in(char *to, struct slice *s)
@@ -54,8 +54,8 @@ static bool append(struct seal *seal, struct journal_record *record)
 	record->value = buffer_slice(&seal->value);
 	if (seal->value.failed || seal->headers.failed)
 		return false;
-	char *to = journal_writer_begin(seal->writer, record->topic.len + record->key.len + record->headers.len +
-	                                                      record->value.len);
+	char *to = journal_writer_begin(seal->writer,
+	                                record->topic.len + record->key.len + record->headers.len + record->value.len);
 	if (!to)
 		return false;
 	to = copy_in(to, &record->topic);
@@ -99,8 +99,11 @@ static struct slice topic_of(const struct request *req, const struct event *ev)
 
 static struct event_origin origin_of(const struct seal *seal, const struct request *req, char *position)
 {
-	return (struct event_origin){ .source = req->source, .protocol = req->route->protocol->name,
-		.path = req->input.path, .connection = &req->connection, .position = position_text(seal, position) };
+	return (struct event_origin) { .source = req->source,
+		                       .protocol = req->route->protocol->name,
+		                       .path = req->input.path,
+		                       .connection = &req->connection,
+		                       .position = position_text(seal, position) };
 }
 
 static void begin(struct seal *seal)
@@ -117,8 +120,10 @@ bool seal_event(struct seal *seal, const struct request *req, const struct event
 	bool own_key = ev->schema && ev->schema->key_count;
 	begin(seal);
 	event_write_canonical(ev, &origin, &seal->value);
-	struct journal_record record = { .type = JOURNAL_EVENT, .received_ms = ev->received_ms,
-		.tag1 = copy->tags[COPY_KEY_ID], .tag2 = copy->tags[COPY_KEY_DECLARED] };
+	struct journal_record record = { .type = JOURNAL_EVENT,
+		                         .received_ms = ev->received_ms,
+		                         .tag1 = copy->tags[COPY_KEY_ID],
+		                         .tag2 = copy->tags[COPY_KEY_DECLARED] };
 	record.topic = topic_of(req, ev);
 	record.key = event_key(ev, own_key ? ev->schema->key : cfg->topics.key.at,
 	                       own_key ? ev->schema->key_count : cfg->topics.key.count, buffer_slice(&seal->value),
@@ -138,7 +143,10 @@ bool seal_dead_letter(struct seal *seal, const struct request *req, const struct
 	begin(seal);
 	event_write_dead_letter(ev, &origin, req->source->event_bytes, &seal->value);
 	event_write_dead_letter_headers(&origin, &seal->headers);
-	struct journal_record record = { .type = JOURNAL_DEAD_LETTER, .received_ms = req->received_ms,
-		.time_ms = req->received_ms, .topic = req->snap->cfg->topics.rejected, .key = ev->event_id };
+	struct journal_record record = { .type = JOURNAL_DEAD_LETTER,
+		                         .received_ms = req->received_ms,
+		                         .time_ms = req->received_ms,
+		                         .topic = req->snap->cfg->topics.rejected,
+		                         .key = ev->event_id };
 	return append(seal, &record);
 }

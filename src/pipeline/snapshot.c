@@ -20,7 +20,7 @@ static void resolve_series(struct snapshot *snap)
 			struct slice name = e + 1 < events ? catalog_event_name(snap->cat, e) : SLICE("other");
 			for (int v = 0; v < VERDICT_count; v++, to++) {
 				const struct slice labels[] = { snap->cfg->sources[s].name, name,
-					slice_of(verdict_name((enum verdict)v)) };
+					                        slice_of(verdict_name((enum verdict)v)) };
 				*to = v == VERDICT_PENDING ? 0 : metrics_series(METRIC_EVENTS, labels);
 			}
 		}
@@ -114,13 +114,17 @@ struct snapshot *snapshot_load(struct config *cfg, struct error *err)
 		uint64_t model = 0;
 		events[i] = cfg->catalog.default_models.at[i].name;
 		if (!slice_to_u64(cfg->catalog.default_models.at[i].value, &model) || model > UINT32_MAX) {
-			error_set(err, ERROR_CONFIG, "catalog.default_model.%.*s: expected a model number", SLICE_ARG(events[i]));
+			error_set(err, ERROR_CONFIG, "catalog.default_model.%.*s: expected a model number",
+			          SLICE_ARG(events[i]));
 			goto out;
 		}
 		models[i] = (uint32_t)model;
 	}
-	const struct catalog_options options = { .dir = cfg->catalog.dir, .base_uri = cfg->catalog.base_uri,
-		.default_model_events = events, .default_models = models, .default_model_count = count };
+	const struct catalog_options options = { .dir = cfg->catalog.dir,
+		                                 .base_uri = cfg->catalog.base_uri,
+		                                 .default_model_events = events,
+		                                 .default_models = models,
+		                                 .default_model_count = count };
 	cat = catalog_load(&options, err);
 out:
 	free(events);

@@ -44,8 +44,10 @@ static void find_schema(const struct step_context *context, struct event *ev)
 static enum step_outcome step_decode(const struct step_context *context, struct event *ev)
 {
 	const struct config_limits *limits = &context->snap->cfg->limits;
-	const struct event_limits bounds = { .event_bytes = context->source->event_bytes, .depth = limits->depth,
-		.id_bytes = limits->id_bytes, .event_id_bytes = limits->event_id_bytes };
+	const struct event_limits bounds = { .event_bytes = context->source->event_bytes,
+		                             .depth = limits->depth,
+		                             .id_bytes = limits->id_bytes,
+		                             .event_id_bytes = limits->event_id_bytes };
 	ev->received_ms = context->received_ms;
 	if (!event_read(ev, &bounds, context->arena))
 		return STEP_REJECT;
@@ -67,7 +69,7 @@ static struct slice derived_id(const struct step_context *context, uint32_t inde
 	if (!id)
 		return SLICE_NONE;
 	uuid_v8(hash_keyed128_parts(context->hash_key, parts, sizeof parts / sizeof parts[0]), id);
-	return (struct slice){ id, UUID_TEXT_BYTES };
+	return (struct slice) { id, UUID_TEXT_BYTES };
 }
 
 static void count_ignored(const struct step_context *context, struct event *ev)
@@ -94,14 +96,14 @@ static enum step_outcome step_identify(const struct step_context *context, struc
 	char *id = arena_alloc(context->arena, UUID_TEXT_BYTES);
 	if (id) {
 		uuid_v7(context->received_ms, id);
-		ev->event_id = (struct slice){ id, UUID_TEXT_BYTES };
+		ev->event_id = (struct slice) { id, UUID_TEXT_BYTES };
 		ev->event_id_random = true;
 	}
 	return STEP_PASS;
 }
 
-static void check(const struct step_context *context, struct event *ev, const struct schema *schema,
-                  struct slice name, enum event_member member, struct slice at)
+static void check(const struct step_context *context, struct event *ev, const struct schema *schema, struct slice name,
+                  enum event_member member, struct slice at)
 {
 	struct violations found;
 	uint32_t node = ev->member[member];
@@ -138,7 +140,8 @@ static enum step_outcome step_validate(const struct step_context *context, struc
 {
 	const struct catalog *cat = context->snap->cat;
 	if (ev->schema)
-		check(context, ev, ev->schema->properties, ev->schema->name, EVENT_MEMBER_PROPERTIES, SLICE("/properties"));
+		check(context, ev, ev->schema->properties, ev->schema->name, EVENT_MEMBER_PROPERTIES,
+		      SLICE("/properties"));
 	check(context, ev, catalog_user(cat), SLICE("common/user"), EVENT_MEMBER_USER, SLICE("/user"));
 	check(context, ev, catalog_context(cat), SLICE("common/context"), EVENT_MEMBER_CONTEXT, SLICE("/context"));
 	if (ev->reason == REASON_NONE)

@@ -10,10 +10,10 @@ static const struct {
 	const char *name;
 	enum statement_type type;
 } statements[] = {
-	{ "tcf", STATEMENT_TEXT },        { "gdpr", STATEMENT_ANY },    { "gpp", STATEMENT_TEXT },
-	{ "gpp_sid", STATEMENT_ANY },     { "us_privacy", STATEMENT_TEXT }, { "gcs", STATEMENT_TEXT },
-	{ "gcd", STATEMENT_TEXT },        { "gpc", STATEMENT_FLAG },    { "dnt", STATEMENT_FLAG },
-	{ "time", STATEMENT_ANY },        { "version", STATEMENT_ANY }, { "method", STATEMENT_TEXT },
+	{ "tcf", STATEMENT_TEXT },    { "gdpr", STATEMENT_ANY },        { "gpp", STATEMENT_TEXT },
+	{ "gpp_sid", STATEMENT_ANY }, { "us_privacy", STATEMENT_TEXT }, { "gcs", STATEMENT_TEXT },
+	{ "gcd", STATEMENT_TEXT },    { "gpc", STATEMENT_FLAG },        { "dnt", STATEMENT_FLAG },
+	{ "time", STATEMENT_ANY },    { "version", STATEMENT_ANY },     { "method", STATEMENT_TEXT },
 };
 
 static int statement_of(const struct json_doc *doc, uint32_t key)
@@ -121,7 +121,7 @@ static void add_defaults(struct event *ev, const struct source *source)
 		if (i < stated && ev->consent.at[i].state != CONSENT_UNKNOWN)
 			continue;
 		struct event_purpose *purpose = i < stated ? &ev->consent.at[i] : &ev->consent.at[ev->consent.count++];
-		*purpose = (struct event_purpose){ fallback->purpose, fallback->state, "default" };
+		*purpose = (struct event_purpose) { fallback->purpose, fallback->state, "default" };
 	}
 }
 

@@ -71,7 +71,9 @@ static enum protocol_result from_object(const struct json_doc *doc, const struct
 	if (json_type_of(doc, events) != JSON_ARRAY)
 		return malformed(out, "the envelope's member events must be an array", doc->nodes[events].offset);
 	if (!native_envelope_is_fit(doc, events))
-		return malformed(out, "the envelope holds a duplicate name, a NUL escape, bad UTF-8 or too deep a value", SIZE_MAX);
+		return malformed(out,
+		                 "the envelope holds a duplicate name, a NUL escape, bad UTF-8 or too deep a value",
+		                 SIZE_MAX);
 	enum protocol_result result = from_array(doc, events, limits, arena, out);
 	if (result == PROTOCOL_OK && native_envelope_has_defaults(doc))
 		native_envelope_merge(doc, out, arena);
@@ -155,7 +157,8 @@ static enum protocol_result native_decode(const struct protocol_input *input, co
 	return from_json(input->body, limits, arena, out);
 }
 
-static const char *const native_content_types[] = { "application/json", "text/plain", "application/x-ndjson", "", NULL };
+static const char *const native_content_types[] = { "application/json", "text/plain", "application/x-ndjson", "",
+	                                            NULL };
 
 const struct protocol protocol_native = {
 	.name = "native",

@@ -75,7 +75,8 @@ static void answer_refused(const struct protocol_verdicts *v, struct arena *aren
 	PUT(&buf, "\"}}");
 	out->status = refusals[v->result].status;
 	out->retry_after = out->status == 503;
-	out->body = buf.failed ? SLICE("{\"error\":{\"code\":\"out_of_memory\",\"message\":\"not now\"}}") : buffer_slice(&buf);
+	out->body = buf.failed ? SLICE("{\"error\":{\"code\":\"out_of_memory\",\"message\":\"not now\"}}")
+	                       : buffer_slice(&buf);
 }
 
 static unsigned status_of(const struct protocol_verdicts *v)
@@ -89,7 +90,7 @@ static unsigned status_of(const struct protocol_verdicts *v)
 
 void native_answer(const struct protocol_verdicts *v, struct arena *arena, struct protocol_answer *out)
 {
-	*out = (struct protocol_answer){ .content_type = json_type };
+	*out = (struct protocol_answer) { .content_type = json_type };
 	if (v->result != PROTOCOL_OK) {
 		answer_refused(v, arena, out);
 		return;
@@ -98,8 +99,9 @@ void native_answer(const struct protocol_verdicts *v, struct arena *arena, struc
 	out->retry_after = out->status == 503;
 	if (v->count == 1 && v->counts[VERDICT_ACCEPTED] == 1 && !is_listed(&v->events[0])) {
 		out->is_fixed = true;
-		out->body = SLICE("{\"received\":1,\"accepted\":1,\"duplicates\":0,\"rejected\":0,\"dropped\":0,\"retry\":0,"
-		                  "\"events\":[]}");
+		out->body = SLICE(
+		        "{\"received\":1,\"accepted\":1,\"duplicates\":0,\"rejected\":0,\"dropped\":0,\"retry\":0,"
+		        "\"events\":[]}");
 		return;
 	}
 	struct buffer buf;

@@ -9,7 +9,7 @@
 
 /* GIF89a, 1×1, one transparent colour. */
 static const char gif[] = "GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff\x21\xf9\x04\x01\x00\x00\x00\x00"
-			  "\x2c\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02\x44\x01\x00\x3b";
+                          "\x2c\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02\x44\x01\x00\x3b";
 
 static enum protocol_result malformed(struct protocol_decoded *out, const char *problem)
 {
@@ -30,7 +30,7 @@ static enum protocol_result decode_data(struct slice data, struct arena *arena, 
 	if (sodium_base642bin((unsigned char *)to, data.len + 1, data.at, data.len, NULL, &len, NULL,
 	                      sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0)
 		return malformed(out, "data is not base64url");
-	*json = (struct slice){ to, len };
+	*json = (struct slice) { to, len };
 	return PROTOCOL_OK;
 }
 
@@ -58,7 +58,7 @@ static enum protocol_result pixel_decode(const struct protocol_input *input, con
 	size_t at;
 	buffer_init(&text, arena);
 	enum pixel_query_result query =
-		pixel_query_to_json(input->query, limits->query_arguments, cat, arena, &text, &data);
+	        pixel_query_to_json(input->query, limits->query_arguments, cat, arena, &text, &data);
 	if (query != PIXEL_QUERY_OK)
 		return query_problem(query, out);
 	json = buffer_slice(&text);
@@ -83,8 +83,11 @@ static enum protocol_result pixel_decode(const struct protocol_input *input, con
 
 static void pixel_refuse(unsigned status, struct protocol_answer *out)
 {
-	*out = (struct protocol_answer){ .status = status, .content_type = "image/gif",
-		.body = { gif, sizeof gif - 1 }, .is_fixed = true, .retry_after = status == 503 || status == 429 };
+	*out = (struct protocol_answer) { .status = status,
+		                          .content_type = "image/gif",
+		                          .body = { gif, sizeof gif - 1 },
+		                          .is_fixed = true,
+		                          .retry_after = status == 503 || status == 429 };
 }
 
 static void pixel_answer(const struct protocol_verdicts *v, struct arena *arena, struct protocol_answer *out)

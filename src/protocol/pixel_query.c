@@ -42,13 +42,14 @@ struct slice pixel_percent_decode(struct slice text, struct arena *arena)
 		char c = text.at[i];
 		if (c == '+') {
 			c = ' ';
-		} else if (c == '%' && text.len - i > 2 && hex_value(text.at[i + 1]) >= 0 && hex_value(text.at[i + 2]) >= 0) {
+		} else if (c == '%' && text.len - i > 2 && hex_value(text.at[i + 1]) >= 0 &&
+		           hex_value(text.at[i + 2]) >= 0) {
 			c = (char)(hex_value(text.at[i + 1]) * 16 + hex_value(text.at[i + 2]));
 			i += 2;
 		}
 		to[len++] = c;
 	}
-	return (struct slice){ to, len };
+	return (struct slice) { to, len };
 }
 
 static struct branch *branch_child(struct branch *parent, struct slice name, struct arena *arena)
@@ -105,7 +106,8 @@ static bool is_array(const struct branch *branch)
 {
 	uint64_t index = 0, number;
 	for (const struct branch *child = branch->children; child; child = child->next, index++)
-		if (!slice_to_u64(child->name, &number) || number != index || (child->name.len > 1 && child->name.at[0] == '0'))
+		if (!slice_to_u64(child->name, &number) || number != index ||
+		    (child->name.len > 1 && child->name.at[0] == '0'))
 			return false;
 	return branch->count > 0;
 }

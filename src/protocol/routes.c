@@ -1,7 +1,10 @@
 /* The public paths. */
 #include "protocol/protocol.h"
 
-#define ROUTE_PATH(text) { text, sizeof(text) - 1 }
+#define ROUTE_PATH(text)               \
+	{                              \
+		text, sizeof(text) - 1 \
+	}
 
 const struct protocol_route protocol_routes[] = {
 	{ ROUTE_PATH("/v1/events"), "events", METHOD_POST, &protocol_native, false, false },
