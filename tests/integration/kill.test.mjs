@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { Headgate, build, sleep } from './lib/headgate.mjs';
+import { build, headgate, sleep } from './lib/headgate.mjs';
 import { Kafka } from './lib/kafka.mjs';
 
 // Ends by itself when nobody listens any more.
@@ -46,8 +46,8 @@ async function killRounds(hg, rounds, { longestMs = 900 } = {}) {
 }
 
 for (const durability of ['os', 'disk']) {
-	test(`files, ${durability}: exactly once over 10 kills`, { timeout: 240_000 }, async () => {
-		const hg = await Headgate.start({ config: { durability, journal: { file_bytes: '1MiB' } } });
+	test(`files, ${durability}: exactly once over 10 kills`, { timeout: 240_000 }, async (t) => {
+		const hg = await headgate(t, { config: { durability, journal: { file_bytes: '1MiB' } } });
 		const acked = await killRounds(hg, 10);
 		await hg.drained(60_000);
 		const ids = filedIds(hg), set = new Set(ids);
@@ -57,28 +57,23 @@ for (const durability of ['os', 'disk']) {
 		assert.equal(ids.length, set.size, 'delivered twice');
 		const m = await hg.metrics();
 		assert.equal(m.get('headgate_journal_failures_total'), 0);
-		await hg.close();
 	});
 }
 
-test('Kafka: at least once over 5 kills', { timeout: 240_000 }, async () => {
+test('Kafka: at least once over 5 kills', { timeout: 240_000 }, async (t) => {
 	const kafka = await Kafka.start({ brokers: 1 });
-	try {
-		const hg = await Headgate.start({ config: { journal: { file_bytes: '1MiB' }, kafka: { 'bootstrap.servers': kafka.bootstrap }, forward: { mode: 'at_least_once' } } });
-		const acked = await killRounds(hg, 5, { longestMs: 2500 });
-		await hg.drained(60_000);
-		const ids = (await kafka.consume('headgate.events')).map((r) => r.headers.ce_id), set = new Set(ids);
-		console.error(`kill kafka: ${acked.length} events answered, ${ids.length} records, ${ids.length - set.size} of them again`);
-		assert.ok(acked.length > 1000, 'there was load');
-		assert.deepEqual(acked.filter((id) => !set.has(id)).slice(0, 5), [], 'lost');
-		await hg.close();
-	} finally {
-		await kafka.close();
-	}
+	t.after(() => kafka.close());
+	const hg = await headgate(t, { config: { journal: { file_bytes: '1MiB' }, kafka: { 'bootstrap.servers': kafka.bootstrap }, forward: { mode: 'at_least_once' } } });
+	const acked = await killRounds(hg, 5, { longestMs: 2500 });
+	await hg.drained(60_000);
+	const ids = (await kafka.consume('headgate.events')).map((r) => r.headers.ce_id), set = new Set(ids);
+	console.error(`kill kafka: ${acked.length} events answered, ${ids.length} records, ${ids.length - set.size} of them again`);
+	assert.ok(acked.length > 1000, 'there was load');
+	assert.deepEqual(acked.filter((id) => !set.has(id)).slice(0, 5), [], 'lost');
 });
 
-test('SIGTERM under load drains: exit 0, and what was answered is delivered once', { timeout: 120_000 }, async () => {
-	const hg = await Headgate.start();
+test('SIGTERM under load drains: exit 0, and what was answered is delivered once', { timeout: 120_000 }, async (t) => {
+	const hg = await headgate(t);
 	for (let round = 0; round < 3; round++) {
 		const running = load(hg, SHAPES[round]);
 		await sleep(300);
@@ -90,5 +85,4 @@ test('SIGTERM under load drains: exit 0, and what was answered is delivered once
 	const ids = filedIds(hg), set = new Set(ids);
 	assert.deepEqual(lines(join(hg.home, 'acked')).filter((id) => !set.has(id)).slice(0, 5), []);
 	assert.equal(ids.length, set.size);
-	await hg.close();
 });

@@ -2,12 +2,12 @@
 // was answered 200 is delivered when the budget is raised and the sink is back.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Headgate, pageView } from './lib/headgate.mjs';
+import { headgate, pageView } from './lib/headgate.mjs';
 import { freePort } from './lib/wait.mjs';
 
-test('no headroom: 503 + Retry-After, never a silent loss', { timeout: 120_000 }, async () => {
+test('no headroom: 503 + Retry-After, never a silent loss', { timeout: 120_000 }, async (t) => {
 	const nowhere = { 'bootstrap.servers': `127.0.0.1:${await freePort()}` };
-	const hg = await Headgate.start({ config: { lanes: 1, journal: { file_bytes: '1MiB', disk_budget_bytes: '8MiB' }, kafka: nowhere } });
+	const hg = await headgate(t, { config: { lanes: 1, journal: { file_bytes: '1MiB', disk_budget_bytes: '8MiB' }, kafka: nowhere } });
 	const accepted = [];
 	let answer;
 	for (let i = 0; i < 5000; i++) {
@@ -30,5 +30,4 @@ test('no headroom: 503 + Retry-After, never a silent loss', { timeout: 120_000 }
 	assert.deepEqual(new Set(ids), new Set(accepted));
 	assert.equal(ids.length, accepted.length);
 	assert.equal((await hg.admin('/readyz')).status, 200);
-	await hg.close();
 });

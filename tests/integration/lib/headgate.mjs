@@ -239,10 +239,10 @@ export class Headgate {
 	}
 }
 
-// Starts one for the length of a test: with(t, options).
+// Starts one for the length of a test.
 export async function headgate(t, options) {
 	const hg = await Headgate.start(options);
-	t.after(() => hg.close());
+	t.after(() => hg.close()); // also where the test fails: a process left over would keep the runner waiting
 	return hg;
 }
 
