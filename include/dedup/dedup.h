@@ -55,7 +55,9 @@ void dedup_set_key(struct dedup *dedup, const struct hash_key *key);
 /* The key of these parts (hashed with their lengths), expiring window_ms after now. */
 struct dedup_key dedup_make_key(const struct dedup *dedup, const struct slice *parts, size_t count, int64_t wall_ms,
                                 uint64_t window_ms);
+/* Never 0. */
 uint64_t dedup_tag(const struct dedup *dedup, struct slice text);
+uint32_t dedup_bucket_ms(const struct dedup *dedup);
 enum dedup_answer dedup_reserve(struct dedup *dedup, const struct dedup_key *key, uint64_t tag, int64_t wall_ms,
                                 struct dedup_ticket *ticket, struct dedup_waiter *waiter);
 /* Both zero the ticket, then post the waiters. A zeroed ticket is ignored. */
@@ -67,7 +69,8 @@ void dedup_insert(struct dedup *dedup, const struct dedup_key *key, uint64_t tag
 struct dedup_stats {
 	uint64_t entries, capacity, reserved, evicted;
 	uint64_t memory_bytes;
-	int64_t oldest_kept_until_ms; /* wall time up to which no unexpired key was evicted: the true window's start */
+	int64_t oldest_kept_until_ms; /* 0: nothing was ever evicted before its time; else the latest expiry among the
+	                                 keys that were: all that expire later are still known */
 };
 void dedup_stats(struct dedup *dedup, struct dedup_stats *out);
 

@@ -1,0 +1,308 @@
+/* Shards: a mutex, the slots of durable keys, and the reservations in flight. A reservation lives beside the slots, so
+ * that a key that never becomes durable leaves no trace, and waiters hang on it and nowhere else. Settling a
+ * reservation (confirm, release) takes it and its waiters out under the mutex and posts them after, so that nobody is
+ * called with a lock held and each waiter is posted exactly once. */
+#include "dedup/dedup.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "dedup/table.h"
+
+#define SHARDS 64
+#define FLIGHT_INITIAL 16
+#define FLIGHT_MAX 65536 /* per shard: far beyond what all lanes can hold between two commits */
+
+/* Reservations are named by index, from 1; 0 ends lists. */
+struct flight {
+	struct dedup_entry entry;
+	struct dedup_waiter *waiters;
+	uint32_t next; /* in its chain, or in the free list */
+};
+
+struct shard {
+	_Alignas(64) pthread_mutex_t mutex;
+	struct dedup_table table;
+	int64_t now;           /* latest bucket seen */
+	struct flight *flight; /* [1 … capacity] */
+	uint32_t *chains;      /* as many as capacity, a power of two */
+	uint32_t flight_capacity, flight_count, flight_free;
+};
+
+struct dedup {
+	struct hash_key key;
+	uint32_t bucket_ms;
+	struct shard shards[SHARDS];
+};
+
+static uint32_t shard_of(const struct dedup_key *key)
+{
+	return key->hash[0] % SHARDS;
+}
+
+static uint32_t *chain_of(const struct shard *shard, const struct dedup_key *key)
+{
+	uint32_t word;
+	memcpy(&word, key->hash + 1, sizeof(word));
+	return &shard->chains[word & (shard->flight_capacity - 1)];
+}
+
+static bool same_hash(const struct dedup_key *a, const struct dedup_key *b)
+{
+	return memcmp(a->hash, b->hash, sizeof(a->hash)) == 0;
+}
+
+static void flight_link(struct shard *shard, uint32_t index)
+{
+	uint32_t *chain = chain_of(shard, &shard->flight[index].entry.key);
+	shard->flight[index].next = *chain;
+	*chain = index;
+}
+
+/* Doubles the reservations; all are in use when it is called, so all are linked again. */
+static bool flight_grow(struct shard *shard)
+{
+	uint32_t old = shard->flight_capacity, capacity = old ? old * 2 : FLIGHT_INITIAL;
+	if (capacity > FLIGHT_MAX)
+		return false;
+	uint32_t *chains = calloc(capacity, sizeof(*chains));
+	struct flight *flight = realloc(shard->flight, (capacity + 1) * sizeof(*flight));
+	if (flight)
+		shard->flight = flight;
+	if (!chains || !flight) {
+		free(chains);
+		return false;
+	}
+	free(shard->chains);
+	shard->chains = chains;
+	shard->flight_capacity = capacity;
+	for (uint32_t i = 1; i <= old; i++)
+		flight_link(shard, i);
+	for (uint32_t i = capacity; i > old; i--) {
+		flight[i].next = shard->flight_free;
+		shard->flight_free = i;
+	}
+	return true;
+}
+
+static uint32_t flight_add(struct shard *shard, const struct dedup_key *key, uint64_t tag)
+{
+	if (!shard->flight_free && !flight_grow(shard))
+		return 0;
+	uint32_t index = shard->flight_free;
+	struct flight *flight = &shard->flight[index];
+	shard->flight_free = flight->next;
+	shard->flight_count++;
+	flight->entry = (struct dedup_entry) { *key, tag };
+	flight->waiters = NULL;
+	flight_link(shard, index);
+	return index;
+}
+
+static void flight_remove(struct shard *shard, uint32_t index)
+{
+	uint32_t *link = chain_of(shard, &shard->flight[index].entry.key);
+	while (*link != index) {
+		assert(*link);
+		link = &shard->flight[*link].next;
+	}
+	*link = shard->flight[index].next;
+	shard->flight[index].next = shard->flight_free;
+	shard->flight_free = index;
+	shard->flight_count--;
+}
+
+/* Index of the reservation with hash and tag, or 0; *other tells of one with another tag. */
+static uint32_t flight_find(const struct shard *shard, const struct dedup_key *key, uint64_t tag, bool *other)
+{
+	for (uint32_t i = *chain_of(shard, key); i; i = shard->flight[i].next) {
+		const struct dedup_entry *entry = &shard->flight[i].entry;
+		if (!same_hash(&entry->key, key))
+			continue;
+		if (entry->tag == tag)
+			return i;
+		*other = true;
+	}
+	return 0;
+}
+
+static bool shard_init(struct shard *shard, size_t slots_max, int64_t now)
+{
+	shard->now = now;
+	return pthread_mutex_init(&shard->mutex, NULL) == 0 && dedup_table_init(&shard->table, slots_max, now) &&
+	       flight_grow(shard);
+}
+
+struct dedup *dedup_create(const struct dedup_options *options, struct error *err)
+{
+	struct dedup *dedup = aligned_alloc(64, sizeof(*dedup));
+	assert(options->bucket_ms > 0);
+	if (!dedup) {
+		error_set(err, ERROR_MEMORY, "dedup: out of memory");
+		return NULL;
+	}
+	memset(dedup, 0, sizeof(*dedup));
+	dedup->key = options->key;
+	dedup->bucket_ms = options->bucket_ms;
+	int64_t now = clock_wall_ms() / options->bucket_ms;
+	for (size_t i = 0; i < SHARDS; i++) {
+		size_t slots_max = (size_t)(options->memory_bytes / SHARDS / sizeof(struct dedup_entry));
+		if (!shard_init(&dedup->shards[i], slots_max, now)) {
+			error_set(err, ERROR_MEMORY, "dedup: out of memory");
+			dedup_destroy(&dedup);
+			return NULL;
+		}
+	}
+	return dedup;
+}
+
+void dedup_destroy(struct dedup **dedup)
+{
+	if (!*dedup)
+		return;
+	for (size_t i = 0; i < SHARDS; i++) {
+		struct shard *shard = &(*dedup)->shards[i];
+		pthread_mutex_destroy(&shard->mutex);
+		dedup_table_fini(&shard->table);
+		free(shard->flight);
+		free(shard->chains);
+	}
+	free(*dedup);
+	*dedup = NULL;
+}
+
+void dedup_set_key(struct dedup *dedup, const struct hash_key *key)
+{
+	dedup->key = *key;
+}
+
+struct dedup_key dedup_make_key(const struct dedup *dedup, const struct slice *parts, size_t count, int64_t wall_ms,
+                                uint64_t window_ms)
+{
+	struct dedup_key key;
+	struct hash128 hash = hash_keyed128_parts(&dedup->key, parts, count);
+	memcpy(key.hash, &hash.low, 8);
+	memcpy(key.hash + 8, &hash.high, 6);
+	/* Rounded up: a key is never forgotten early. */
+	uint64_t most = (uint64_t)DEDUP_WINDOW_BUCKETS_MAX * dedup->bucket_ms;
+	int64_t expiry_ms = wall_ms + (int64_t)(window_ms < most ? window_ms : most);
+	key.bucket = (uint16_t)((expiry_ms + dedup->bucket_ms - 1) / dedup->bucket_ms);
+	if (key.bucket == 0)
+		key.bucket = 1;
+	return key;
+}
+
+uint64_t dedup_tag(const struct dedup *dedup, struct slice text)
+{
+	uint64_t tag = hash_keyed64(&dedup->key, text);
+	return tag ? tag : 1;
+}
+
+static struct shard *shard_lock(struct dedup *dedup, uint32_t index, int64_t wall_ms)
+{
+	struct shard *shard = &dedup->shards[index];
+	pthread_mutex_lock(&shard->mutex);
+	if (wall_ms >= 0)
+		shard->now = wall_ms / dedup->bucket_ms;
+	return shard;
+}
+
+static enum dedup_answer reserve(struct shard *shard, const struct dedup_key *key, uint64_t tag,
+                                 struct dedup_ticket *ticket, struct dedup_waiter *waiter)
+{
+	enum dedup_found found = dedup_table_find(&shard->table, key, tag, shard->now);
+	if (found == DEDUP_FOUND_SAME)
+		return DEDUP_SAME;
+	bool other = found == DEDUP_FOUND_OTHER;
+	uint32_t index = flight_find(shard, key, tag, &other);
+	if (index) {
+		if (waiter) {
+			waiter->next = shard->flight[index].waiters;
+			shard->flight[index].waiters = waiter;
+		}
+		return DEDUP_PENDING;
+	}
+	ticket->entry = flight_add(shard, key, tag);
+	if (!ticket->entry)
+		return DEDUP_FULL;
+	ticket->shard = shard_of(key);
+	return other ? DEDUP_OTHER : DEDUP_NEW;
+}
+
+enum dedup_answer dedup_reserve(struct dedup *dedup, const struct dedup_key *key, uint64_t tag, int64_t wall_ms,
+                                struct dedup_ticket *ticket, struct dedup_waiter *waiter)
+{
+	assert(key->bucket);
+	*ticket = (struct dedup_ticket) { 0, 0 };
+	struct shard *shard = shard_lock(dedup, shard_of(key), wall_ms);
+	enum dedup_answer answer = reserve(shard, key, tag, ticket, waiter);
+	pthread_mutex_unlock(&shard->mutex);
+	return answer;
+}
+
+static void settle(struct dedup *dedup, struct dedup_ticket *ticket, bool confirmed)
+{
+	if (ticket->entry == 0)
+		return;
+	struct shard *shard = shard_lock(dedup, ticket->shard, -1);
+	assert(ticket->entry <= shard->flight_capacity);
+	struct flight *flight = &shard->flight[ticket->entry];
+	struct dedup_waiter *waiters = flight->waiters;
+	if (confirmed)
+		dedup_table_put(&shard->table, &flight->entry, shard->now);
+	flight_remove(shard, ticket->entry);
+	pthread_mutex_unlock(&shard->mutex);
+	*ticket = (struct dedup_ticket) { 0, 0 };
+	while (waiters) {
+		struct dedup_waiter *waiter = waiters;
+		waiters = waiter->next; /* read first: once posted it belongs to its lane */
+		waiter->next = NULL;
+		waiter->confirmed = confirmed;
+		waiter->post(waiter);
+	}
+}
+
+void dedup_confirm(struct dedup *dedup, struct dedup_ticket *ticket)
+{
+	settle(dedup, ticket, true);
+}
+
+void dedup_release(struct dedup *dedup, struct dedup_ticket *ticket)
+{
+	settle(dedup, ticket, false);
+}
+
+void dedup_insert(struct dedup *dedup, const struct dedup_key *key, uint64_t tag, int64_t wall_ms)
+{
+	int64_t now = wall_ms / dedup->bucket_ms;
+	if (key->bucket == 0)
+		return;
+	struct shard *shard = shard_lock(dedup, shard_of(key), wall_ms);
+	dedup_table_put(&shard->table, &(struct dedup_entry) { *key, tag }, now);
+	pthread_mutex_unlock(&shard->mutex);
+}
+
+uint32_t dedup_bucket_ms(const struct dedup *dedup)
+{
+	return dedup->bucket_ms;
+}
+
+void dedup_stats(struct dedup *dedup, struct dedup_stats *out)
+{
+	int64_t until = 0;
+	*out = (struct dedup_stats) { 0 };
+	for (uint32_t i = 0; i < SHARDS; i++) {
+		struct shard *shard = shard_lock(dedup, i, -1);
+		out->entries += shard->table.count;
+		out->capacity += shard->table.capacity;
+		out->reserved += shard->flight_count;
+		out->evicted += shard->table.evicted;
+		out->memory_bytes += shard->table.capacity * sizeof(struct dedup_entry) +
+		                     shard->flight_capacity * (sizeof(struct flight) + sizeof(uint32_t));
+		until = shard->table.evicted_until > until ? shard->table.evicted_until : until;
+		pthread_mutex_unlock(&shard->mutex);
+	}
+	out->oldest_kept_until_ms = until * dedup->bucket_ms;
+}

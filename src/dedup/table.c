@@ -1,0 +1,218 @@
+/* Slots of one shard. A search ends at the first empty slot, so nothing is deleted by marking: the entries behind move
+ * back (Knuth 6.4, algorithm R). An expired entry is as good as absent and its slot is taken over by the next entry
+ * whose search passes it.
+ *
+ * The 16 bits of a bucket tell an absolute expiry only relative to a point in time. That point is the last sweep, after
+ * which no older expiry is left: expiry = swept + (bucket - swept) mod 65536. A sweep at least every SWEEP_BUCKETS of
+ * use, and windows of at most 32,000 buckets, keep that unambiguous however long the shard then lies idle.
+ *
+ * When the table is full: sweep, else double, else (at the bound, or out of memory) drop an eighth, earliest expiry
+ * first. */
+#include "dedup/table.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define INITIAL_SLOTS 64
+#define SWEEP_BUCKETS 512
+#define EVICT_CLASSES 256
+
+static_assert(sizeof(struct dedup_entry) == 24, "the size that memory_bytes is counted in");
+static_assert(DEDUP_WINDOW_BUCKETS_MAX + 2 * SWEEP_BUCKETS < 65536, "expiries must be unambiguous");
+
+static size_t home_of(const struct dedup_table *table, const struct dedup_key *key)
+{
+	uint64_t word;
+	memcpy(&word, key->hash + sizeof(key->hash) - sizeof(word), sizeof(word));
+	return (size_t)word & (table->capacity - 1);
+}
+
+static int64_t expiry_of(const struct dedup_table *table, uint16_t bucket)
+{
+	return table->swept + (uint16_t)(bucket - (uint16_t)table->swept);
+}
+
+static bool is_expired(const struct dedup_table *table, uint16_t bucket, int64_t now)
+{
+	return expiry_of(table, bucket) <= now;
+}
+
+bool dedup_table_init(struct dedup_table *table, size_t capacity_max, int64_t now)
+{
+	*table = (struct dedup_table) { .capacity = INITIAL_SLOTS, .capacity_max = INITIAL_SLOTS, .swept = now };
+	while (table->capacity_max * 2 <= capacity_max)
+		table->capacity_max *= 2;
+	table->slots = calloc(table->capacity, sizeof(*table->slots));
+	return table->slots != NULL;
+}
+
+void dedup_table_fini(struct dedup_table *table)
+{
+	free(table->slots);
+	table->slots = NULL;
+}
+
+/* Closes the hole at `hole` by moving back what was pushed past it. */
+static void delete_at(struct dedup_table *table, size_t hole)
+{
+	size_t mask = table->capacity - 1;
+	for (size_t at = (hole + 1) & mask; table->slots[at].key.bucket; at = (at + 1) & mask) {
+		size_t home = home_of(table, &table->slots[at].key);
+		if (((at - home) & mask) < ((at - hole) & mask))
+			continue; /* its home lies behind the hole */
+		table->slots[hole] = table->slots[at];
+		hole = at;
+	}
+	table->slots[hole] = (struct dedup_entry) { 0 };
+	table->count--;
+}
+
+/* Deletes up to `most` entries that expire by `until`. What moves into a hole is looked at in turn; what a hole at the
+ * end pulls from the beginning was looked at already. */
+static size_t delete_until(struct dedup_table *table, int64_t until, size_t most)
+{
+	size_t deleted = 0;
+	for (size_t i = 0; i < table->capacity && deleted < most; i++)
+		while (table->slots[i].key.bucket && is_expired(table, table->slots[i].key.bucket, until) &&
+		       deleted < most) {
+			delete_at(table, i);
+			deleted++;
+		}
+	return deleted;
+}
+
+static void sweep(struct dedup_table *table, int64_t now)
+{
+	delete_until(table, now, SIZE_MAX);
+	table->swept = now;
+}
+
+/* Keeps `swept` a valid base. A clock that was set back makes the base older, which is as good. */
+static void tick(struct dedup_table *table, int64_t now)
+{
+	if (now >= table->swept + SWEEP_BUCKETS)
+		sweep(table, now);
+	else if (now < table->swept)
+		table->swept = now;
+}
+
+static void place(struct dedup_table *table, const struct dedup_entry *entry)
+{
+	size_t mask = table->capacity - 1, at = home_of(table, &entry->key);
+	while (table->slots[at].key.bucket)
+		at = (at + 1) & mask;
+	table->slots[at] = *entry;
+	table->count++;
+}
+
+static bool grow(struct dedup_table *table)
+{
+	struct dedup_table wider = *table;
+	wider.capacity *= 2;
+	wider.count = 0;
+	wider.slots = table->capacity < table->capacity_max ? calloc(wider.capacity, sizeof(*wider.slots)) : NULL;
+	if (!wider.slots)
+		return false;
+	for (size_t i = 0; i < table->capacity; i++)
+		if (table->slots[i].key.bucket)
+			place(&wider, &table->slots[i]);
+	free(table->slots);
+	*table = wider;
+	return true;
+}
+
+/* The expiry up to which about `wanted` entries go: expiries are counted in classes, one per bucket where their range
+ * allows it. */
+static int64_t evict_threshold(const struct dedup_table *table, size_t wanted)
+{
+	int64_t least = INT64_MAX, most = 0;
+	size_t classes[EVICT_CLASSES] = { 0 }, sum = 0, class = 0;
+	for (size_t i = 0; i < table->capacity; i++) {
+		if (!table->slots[i].key.bucket)
+			continue;
+		int64_t expiry = expiry_of(table, table->slots[i].key.bucket);
+		least = expiry < least ? expiry : least;
+		most = expiry > most ? expiry : most;
+	}
+	int64_t width = (most - least) / EVICT_CLASSES + 1;
+	for (size_t i = 0; i < table->capacity; i++)
+		if (table->slots[i].key.bucket)
+			classes[(expiry_of(table, table->slots[i].key.bucket) - least) / width]++;
+	while (sum < wanted && class < EVICT_CLASSES)
+		sum += classes[class ++];
+	return least + (int64_t) class * width - 1;
+}
+
+/* First all that expires before the threshold's class, then of that class no more than needed: in a burst everything
+ * expires in one bucket, and dropping it whole would forget what came a moment ago. */
+static void evict(struct dedup_table *table)
+{
+	size_t wanted = table->capacity / 8;
+	int64_t threshold = evict_threshold(table, wanted);
+	size_t gone = delete_until(table, threshold - 1, wanted);
+	gone += delete_until(table, threshold, wanted - gone);
+	table->evicted += gone;
+	if (threshold > table->evicted_until)
+		table->evicted_until = threshold;
+}
+
+static void make_room(struct dedup_table *table, int64_t now)
+{
+	bool widest = table->capacity == table->capacity_max;
+	size_t limit = table->capacity / 8 * (widest ? 7 : 6);
+	if (table->count < limit)
+		return;
+	if (table->swept < now)
+		sweep(table, now);
+	if (table->count < limit || grow(table))
+		return;
+	if (table->count >= table->capacity / 8 * 7)
+		evict(table);
+}
+
+enum dedup_found dedup_table_find(struct dedup_table *table, const struct dedup_key *key, uint64_t tag, int64_t now)
+{
+	enum dedup_found found = DEDUP_FOUND_NONE;
+	tick(table, now);
+	size_t mask = table->capacity - 1;
+	for (size_t at = home_of(table, key); table->slots[at].key.bucket; at = (at + 1) & mask) {
+		const struct dedup_entry *slot = &table->slots[at];
+		if (memcmp(slot->key.hash, key->hash, sizeof(key->hash)) != 0 ||
+		    is_expired(table, slot->key.bucket, now))
+			continue;
+		if (slot->tag == tag)
+			return DEDUP_FOUND_SAME;
+		found = DEDUP_FOUND_OTHER;
+	}
+	return found;
+}
+
+void dedup_table_put(struct dedup_table *table, const struct dedup_entry *entry, int64_t now)
+{
+	assert(entry->key.bucket);
+	if ((int16_t)(uint16_t)(entry->key.bucket - (uint16_t)now) <= 0)
+		return; /* before `swept` it would look far ahead */
+	tick(table, now);
+	make_room(table, now);
+	size_t mask = table->capacity - 1, reuse = SIZE_MAX, at = home_of(table, &entry->key);
+	for (; table->slots[at].key.bucket; at = (at + 1) & mask) {
+		struct dedup_entry *slot = &table->slots[at];
+		if (slot->tag == entry->tag && memcmp(slot->key.hash, entry->key.hash, sizeof(entry->key.hash)) == 0) {
+			if (expiry_of(table, slot->key.bucket) < expiry_of(table, entry->key.bucket))
+				slot->key.bucket = entry->key.bucket;
+			return;
+		}
+		if (reuse == SIZE_MAX && is_expired(table, slot->key.bucket, now))
+			reuse = at;
+	}
+	table->count += reuse == SIZE_MAX;
+	table->slots[reuse == SIZE_MAX ? at : reuse] = *entry;
+}
+
+size_t dedup_table_live(const struct dedup_table *table, int64_t now)
+{
+	size_t live = 0;
+	for (size_t i = 0; i < table->capacity; i++)
+		live += table->slots[i].key.bucket && !is_expired(table, table->slots[i].key.bucket, now);
+	return live;
+}
