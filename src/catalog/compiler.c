@@ -225,11 +225,11 @@ static const struct subschema *compile_object(struct compiler *c, const struct p
 
 const struct subschema *compiler_compile(struct compiler *c, const struct place *place)
 {
-	struct subschema **slot = &place->file->compiled[place->node];
+	struct subschema *known = place->file->compiled[place->node];
 	const struct subschema *result;
 
-	if (*slot)
-		return *slot;
+	if (known)
+		return known;
 	if (c->depth >= DEPTH_MAX) {
 		compiler_refuse(c, place, "more than %d schemas within each other", DEPTH_MAX);
 		return NULL;
@@ -240,7 +240,7 @@ const struct subschema *compiler_compile(struct compiler *c, const struct place 
 	sub->types = TYPE_ANY;
 	sub->file = place->file;
 	sub->pointer = place->pointer;
-	*slot = sub;
+	place->file->compiled[place->node] = sub;
 	c->depth++;
 	if (json_type_of(&place->file->doc, place->node) == JSON_OBJECT)
 		result = compile_object(c, place, sub);

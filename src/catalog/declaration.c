@@ -178,7 +178,7 @@ static bool read_unique_window(struct reader *r, const struct place *value)
 
 static bool read_unique_across(struct reader *r, const struct place *value)
 {
-	struct slice text;
+	struct slice text = SLICE_NONE;
 
 	if (!read_text(r, value, &text))
 		return false;

@@ -110,12 +110,11 @@ bool format_is_ipv4(struct slice text)
 	size_t i = 0;
 
 	for (int part = 0; part < 4; part++) {
-		size_t from = i;
 		int value = 0;
 		if (part > 0 && (i >= text.len || text.at[i] != '.'))
 			return false;
 		i += part > 0;
-		from = i;
+		size_t from = i;
 		for (; i < text.len && is_digit(text.at[i]) && i - from < 3; i++)
 			value = value * 10 + (text.at[i] - '0');
 		if (i == from || value > 255 || (i - from > 1 && text.at[from] == '0'))

@@ -62,8 +62,6 @@ static struct schema_file *find_file(struct compiler *c, const struct place *at,
 {
 	char path[PATH_BYTES];
 	struct slice folder = at->file->path;
-	struct error *err = c->err;
-	struct error reason = { 0 };
 	size_t len = 0;
 
 	if (uri.len == 0)
@@ -78,11 +76,10 @@ static struct schema_file *find_file(struct compiler *c, const struct place *at,
 		compiler_refuse(c, at, "must lead to a .json file within the schemas' folder");
 		return NULL;
 	}
-	c->err = &reason;
 	struct schema_file *file = compiler_add_file(c, (struct slice) { path, len });
-	c->err = err;
 	if (!file)
-		compiler_refuse(c, at, "leads to %.300s", reason.message);
+		error_prepend(c->err, "%.*s/%.*s#%.*s", SLICE_ARG(c->root), SLICE_ARG(at->file->path),
+		              SLICE_ARG(at->pointer));
 	return file;
 }
 

@@ -57,7 +57,7 @@ int main(void)
 	printf("figure purchase_bytes %zu bytes\n", text.len);
 	printf("figure scan_purchase_ns %.0f ns\n", best_ns(scan_us));
 	printf("figure validate_purchase_ns %.0f ns\n", best_ns(validate_us));
-	printf("ratio validate_to_scan %.2f want 1.5\n", best_ns(validate_us) / best_ns(scan_us));
+	printf("figure validate_to_scan %.2f times\n", best_ns(validate_us) / best_ns(scan_us));
 	catalog_destroy(&cat);
 	arena_fini(&arena);
 	return 0;
