@@ -262,9 +262,10 @@ static bool write_batch(struct journal_writer *writer, struct commit *commit, st
 {
 	size_t most = (size_t)journal_file_payload(writer->journal->file_bytes);
 	for (size_t at = 0; at < writer->len;) {
-		size_t left = writer->len - at, run = room(commit->file);
+		size_t left = writer->len - at, free_room = room(commit->file), run = 0;
 		/* Whole into this file, else whole into the next, else as much as goes. */
-		run = left <= run || left > most ? stamp(commit, writer->bytes + at, left, run) : 0;
+		if (commit->file && (left <= free_room || left > most))
+			run = stamp(commit, writer->bytes + at, left, free_room);
 		if (run) {
 			commit->dirty = commit->dirty || commit->file == writer->file;
 			if (!store(commit->file, writer->bytes + at, run, err))
