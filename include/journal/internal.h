@@ -16,6 +16,7 @@
 #define JOURNAL_DIR_MAX 400                  /* length of options->dir, so that every path fits */
 #define JOURNAL_FIRST_FILE_BYTES (1U << 20)  /* quickly made: a start must not wait for 64 MiB of zeros */
 #define JOURNAL_INLINE_FILE_BYTES (4U << 20) /* made by the lane itself when the keeper is late */
+#define JOURNAL_MARGIN_BYTES (2U << 20)
 #define JOURNAL_BATCH_BYTES ((size_t)256 * 1024)
 
 struct journal_file {
@@ -24,17 +25,19 @@ struct journal_file {
 	uint64_t epoch, first;
 	_Atomic uint64_t capacity; /* bytes of the file; records end before capacity - JOURNAL_SEAL_BYTES */
 	uint32_t salt_crc;
-	uint64_t written;        /* lane thread: end of what was written */
-	uint64_t written_last;   /* lane thread: last counter written, first - 1: none */
-	_Atomic uint64_t end;    /* end of what is committed; readers go no further */
-	_Atomic uint64_t last;   /* last counter committed; final once closed */
-	_Atomic bool closed;     /* nothing will be added */
-	_Atomic uint64_t synced; /* up to here, by the keeper */
-	int fd;                  /* -1: not open. Closed by the keeper */
-	unsigned readers;        /* lane mutex */
-	bool indexed;            /* keeper */
-	bool name_synced;        /* keeper: the folder was fsynced since the file got its name */
-	int64_t index_retry_ms;  /* keeper: not before */
+	uint64_t written;                   /* lane thread: end of what was written */
+	uint64_t written_last;              /* lane thread: last counter written, first - 1: none */
+	_Atomic uint64_t end;               /* end of what is committed; readers go no further */
+	_Atomic uint64_t last;              /* last counter committed; final once closed */
+	uint64_t dead_letter_written;       /* lane thread: bytes of dead letters written */
+	_Atomic uint64_t dead_letter_bytes; /* of dead letters committed */
+	_Atomic bool closed;                /* nothing will be added */
+	_Atomic uint64_t synced;            /* up to here, by the keeper */
+	int fd;                             /* -1: not open. Closed by the keeper */
+	unsigned readers;                   /* lane mutex */
+	bool indexed;                       /* keeper */
+	bool name_synced;                   /* keeper: the folder was fsynced since the file got its name */
+	int64_t index_retry_ms;             /* keeper: not before */
 	char name[JOURNAL_NAME_BYTES];
 };
 
@@ -71,6 +74,7 @@ struct journal_writer {
 struct journal {
 	struct journal_options options; /* dir points to `dir` */
 	char dir[JOURNAL_DIR_MAX + 1];
+	char dead_letter_dir[JOURNAL_PATH_BYTES]; /* "": nowhere */
 	int lock_fd;
 	struct meta meta;
 	char log_id[JOURNAL_LOG_ID_TEXT + 1];
@@ -81,9 +85,10 @@ struct journal {
 	struct journal_writer *writers; /* options.lanes */
 	_Atomic uint64_t used_bytes;    /* of the data directory: last walk, plus files made since */
 	_Atomic uint64_t free_bytes;
-	_Atomic uint64_t dead_letter_bytes; /* in the journal and in options.dead_letter_dir, as last measured */
-	_Atomic uint64_t serial;            /* of prepared files */
-	_Atomic bool failed;     /* SYNC_LOST */
+	_Atomic uint64_t
+	        dead_letter_bytes; /* in the journal and dead_letter_dir: last measured, plus what was committed since */
+	_Atomic uint64_t serial;   /* of prepared files */
+	_Atomic bool failed;       /* SYNC_LOST */
 	_Atomic uint64_t quarantined_bytes, torn_tails, gaps;
 	_Atomic int64_t sync_since_ms; /* a background sync runs since; 0: none */
 	_Atomic uint32_t sequence;     /* futex word: grows with each commit */
@@ -102,6 +107,15 @@ struct journal {
 static inline uint64_t journal_file_payload(uint64_t capacity)
 {
 	return capacity - JOURNAL_HEADER_BYTES - JOURNAL_SEAL_BYTES;
+}
+static inline uint64_t journal_smallest_file(const struct journal *journal)
+{
+	return journal->file_bytes < JOURNAL_FIRST_FILE_BYTES ? journal->file_bytes : JOURNAL_FIRST_FILE_BYTES;
+}
+/* Room that a lane without prospect of another file must have to take more: for the requests under way. */
+static inline uint64_t journal_margin(const struct journal *journal)
+{
+	return journal->file_bytes / 2 < JOURNAL_MARGIN_BYTES ? journal->file_bytes / 2 : JOURNAL_MARGIN_BYTES;
 }
 struct journal_file *journal_file_new(const char *name, uint64_t epoch, uint64_t first);
 /* Creates a zero-filled file without a header; `pause` (may be NULL) is called between pieces, false ends the attempt. */

@@ -145,6 +145,7 @@ struct journal_scan {
 	int64_t created_ms;
 	uint64_t records; /* events and dead letters */
 	uint64_t events, dead_letters;
+	uint64_t dead_letter_bytes;
 	uint64_t events_before, dead_letters_before; /* in this lane before this file, since the log began */
 	uint64_t missing;                            /* counters without a record that no GAP record explains */
 	uint64_t file_bytes, valid_bytes, damaged_bytes, torn_bytes;

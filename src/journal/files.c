@@ -173,6 +173,6 @@ bool journal_sync_fd(struct journal *journal, int fd, _Atomic int64_t *since, st
 	journal_count_failure("fdatasync");
 	atomic_store(&journal->failed, true);
 	error_set(err, ERROR_SYNC_LOST, "fdatasync: %s", strerror(saved));
-	log_error("journal_sync_lost", "error=\"%s\"", strerror(saved));
+	log_error("journal_sync_lost", "error=%s", strerror(saved));
 	return false;
 }

@@ -125,7 +125,7 @@ static bool open_lane(struct journal *journal, struct journal_lane *lane, struct
 	struct journal_writer *writer = &journal->writers[lane->index];
 	if (!journal_writer_init(writer, journal, lane, err))
 		return false;
-	uint64_t size = journal->file_bytes < JOURNAL_FIRST_FILE_BYTES ? journal->file_bytes : JOURNAL_FIRST_FILE_BYTES;
+	uint64_t size = journal_smallest_file(journal);
 	struct error why = { 0 };
 	struct journal_file *file = journal_file_prepare(lane, size, NULL, &why);
 	if (file &&
@@ -140,7 +140,7 @@ static bool open_lane(struct journal *journal, struct journal_lane *lane, struct
 		journal_file_drop(lane, &file);
 	if (why.code != ERROR_NO_SPACE)
 		return error_set(err, why.code, "%s", why.message);
-	log_error("journal_full_at_start", "lane=%u error=\"%s\"", lane->index, why.message);
+	log_error("journal_full_at_start", "lane=%u error=%s", lane->index, why.message);
 	atomic_store(&lane->needs_file, true);
 	return true;
 }
@@ -236,6 +236,9 @@ struct journal *journal_open(const struct journal_options *options, struct error
 	journal->options = *options;
 	snprintf(journal->dir, sizeof(journal->dir), "%s", options->dir);
 	journal->options.dir = journal->dir;
+	snprintf(journal->dead_letter_dir, sizeof(journal->dead_letter_dir), "%s",
+	         options->dead_letter_dir ? options->dead_letter_dir : "");
+	journal->options.dead_letter_dir = journal->dead_letter_dir;
 	journal->lock_fd = -1;
 	journal->file_bytes = fit_file_bytes(options);
 	pthread_mutex_init(&journal->keeper_mutex, NULL);
@@ -286,10 +289,9 @@ void journal_close(struct journal **journal)
 		struct error err = { 0 };
 		j->meta.clean = true;
 		if (!meta_write(j->dir, &j->meta, &err))
-			log_warn("journal_close", "error=\"%s\"", err.message);
+			log_warn("journal_close", "error=%s", err.message);
 	} else {
-		log_warn("journal_close",
-		         "error=\"not everything could be synced: the next start will check the files\"");
+		log_warn("journal_close", "error=not everything could be synced: the next start will check the files");
 	}
 	destroy(journal);
 }
@@ -382,6 +384,6 @@ void journal_stats(struct journal *journal, struct journal_stats *out)
 
 bool journal_has_dead_letter_room(const struct journal *journal)
 {
-	return atomic_load_explicit(&journal->dead_letter_bytes, memory_order_relaxed) <=
-	       journal->options.disk_budget_bytes / 10;
+	uint64_t budget = journal->options.disk_budget_bytes;
+	return budget == 0 || atomic_load_explicit(&journal->dead_letter_bytes, memory_order_relaxed) <= budget / 10;
 }

@@ -22,8 +22,7 @@
 #define PREPARE_RETRY_MS 1000
 #define INDEX_RETRY_MS 10000
 #define IDLE_MS 250
-#define GROWTH 4                         /* each file is so many times as large as the one before, up to file_bytes */
-#define MARGIN_BYTES ((uint64_t)2 << 20) /* room a lane must have: requests under way when headroom ends */
+#define GROWTH 4 /* each file is so many times as large as the one before, up to file_bytes */
 
 static struct journal_file *first_file(struct journal_lane *lane)
 {
@@ -111,7 +110,7 @@ static void index_file(struct journal *journal, struct journal_lane *lane, struc
 	if (file->indexed)
 		return;
 	file->index_retry_ms = clock_monotonic_ms() + INDEX_RETRY_MS;
-	log_error("journal_index_failed", "lane=%u file=%s error=\"%s\"", lane->index, file->name, err.message);
+	log_error("journal_index_failed", "lane=%u file=%s error=%s", lane->index, file->name, err.message);
 }
 
 static bool is_covered(const struct journal_file *file, struct journal_position checkpoint)
@@ -186,11 +185,6 @@ static bool unlink_covered(struct journal *journal, struct journal_lane *lane)
 
 /* ---- the next file and headroom ---- */
 
-static uint64_t smallest_file(const struct journal *journal)
-{
-	return journal->file_bytes < JOURNAL_FIRST_FILE_BYTES ? journal->file_bytes : JOURNAL_FIRST_FILE_BYTES;
-}
-
 static uint64_t tail_capacity(struct journal_lane *lane)
 {
 	pthread_mutex_lock(&lane->mutex);
@@ -204,7 +198,7 @@ static uint64_t tail_capacity(struct journal_lane *lane)
 static uint64_t next_size(struct journal_lane *lane)
 {
 	const struct journal *journal = lane->journal;
-	uint64_t least = smallest_file(journal), size = tail_capacity(lane) * GROWTH;
+	uint64_t least = journal_smallest_file(journal), size = tail_capacity(lane) * GROWTH;
 	if (size < least)
 		size = least;
 	if (size > journal->file_bytes)
@@ -233,7 +227,7 @@ static void prepare_next(struct journal_lane *lane)
 	if (err.code == ERROR_UNAVAILABLE)
 		return;
 	atomic_store(&lane->retry_at_ms, clock_monotonic_ms() + PREPARE_RETRY_MS);
-	log_warn("journal_prepare_failed", "lane=%u bytes=%" PRIu64 " error=\"%s\"", lane->index, size, err.message);
+	log_warn("journal_prepare_failed", "lane=%u bytes=%" PRIu64 " error=%s", lane->index, size, err.message);
 }
 
 static uint64_t tail_room(struct journal_lane *lane)
@@ -250,10 +244,9 @@ static uint64_t tail_room(struct journal_lane *lane)
 static void decide_headroom(struct journal *journal, struct journal_lane *lane)
 {
 	bool had = atomic_load(&lane->headroom), prepared = atomic_load(&lane->prepared) != NULL;
-	uint64_t margin = journal->file_bytes / 2 < MARGIN_BYTES ? journal->file_bytes / 2 : MARGIN_BYTES;
 	/* Once gone, it comes back only with some distance to the edge. */
-	bool enough = prepared || journal_can_grow(journal, smallest_file(journal) * (had ? 1 : 2)) ||
-	              (had && tail_room(lane) >= margin);
+	bool enough = prepared || journal_can_grow(journal, journal_smallest_file(journal) * (had ? 1 : 2)) ||
+	              (had && tail_room(lane) >= journal_margin(journal));
 	if (atomic_load(&lane->needs_file) && !prepared)
 		enough = false;
 	bool now = enough && !atomic_load(&journal->failed);
@@ -270,12 +263,24 @@ static void decide_all(struct journal *journal)
 		decide_headroom(journal, &journal->lanes[i]);
 }
 
+static uint64_t measure_dead_letters(struct journal *journal)
+{
+	uint64_t bytes = journal->dead_letter_dir[0] ? file_disk_usage(journal->dead_letter_dir) : 0;
+	for (uint32_t i = 0; i < journal->lane_count; i++) {
+		struct journal_lane *lane = &journal->lanes[i];
+		for (struct journal_file *file = first_file(lane); file; file = file_behind(lane, file))
+			bytes += atomic_load_explicit(&file->dead_letter_bytes, memory_order_relaxed);
+	}
+	return bytes;
+}
+
 void journal_measure(struct journal *journal)
 {
 	uint64_t free_bytes;
 	atomic_store(&journal->used_bytes, file_disk_usage(journal->dir));
 	if (file_disk_free(journal->dir, &free_bytes, NULL))
 		atomic_store(&journal->free_bytes, free_bytes);
+	atomic_store(&journal->dead_letter_bytes, measure_dead_letters(journal));
 	metrics_set(metrics_series0(METRIC_JOURNAL_DISK), (int64_t)atomic_load(&journal->used_bytes));
 	metrics_set(metrics_series0(METRIC_JOURNAL_BUDGET), (int64_t)journal->options.disk_budget_bytes);
 	decide_all(journal);

@@ -74,7 +74,7 @@ void journal_quarantine_range(struct journal *journal, uint32_t lane, const char
 	struct error err = { 0 };
 	if (!store_range(path, fd, damage, &err)) {
 		journal_count_failure("quarantine");
-		log_error("journal_quarantine_failed", "error=\"%s\"", err.message);
+		log_error("journal_quarantine_failed", "error=%s", err.message);
 	}
 	count(journal, damage->length);
 	log_warn("journal_damage", "lane=%u file=%s offset=%" PRIu64 " bytes=%" PRIu64 " torn=%d", lane, name,

@@ -211,19 +211,20 @@ static void take_totals(struct journal_lane *lane, uint64_t events, uint64_t dea
 		atomic_store(&lane->dead_letters, dead_letters);
 }
 
-static bool list_file(struct recovery *recovery, const struct journal_file_header *header, uint64_t end, uint64_t last,
-                      bool indexed, struct error *err)
+static bool list_file(struct recovery *recovery, const struct journal_file_header *header,
+                      const struct journal_scan *scan, bool indexed, struct error *err)
 {
 	struct journal_file *file = journal_file_new(recovery->entry->name, header->epoch, header->first);
 	if (!file)
 		return error_set(err, ERROR_MEMORY, "journal file");
 	file->salt_crc = journal_salt_crc(header->salt);
-	atomic_store(&file->capacity, end);
-	file->written = end;
-	file->written_last = last;
-	atomic_store(&file->end, end);
-	atomic_store(&file->last, last);
-	atomic_store(&file->synced, end);
+	atomic_store(&file->capacity, scan->valid_bytes);
+	file->written = scan->valid_bytes;
+	file->written_last = scan->last;
+	atomic_store(&file->end, scan->valid_bytes);
+	atomic_store(&file->last, scan->last);
+	atomic_store(&file->synced, scan->valid_bytes);
+	atomic_store(&file->dead_letter_bytes, scan->dead_letter_bytes);
 	atomic_store(&file->closed, true);
 	file->indexed = indexed;
 	file->name_synced = true;
@@ -254,7 +255,7 @@ static bool scan_file(struct recovery *recovery, struct journal_file_header *hea
 		return false;
 	struct error why = { 0 };
 	if (!rewrite_file(recovery, header, &why)) /* it was synced and read back from the disk: good enough */
-		log_warn("journal_rewrite_failed", "lane=%u file=%s error=\"%s\"", recovery->lane->index,
+		log_warn("journal_rewrite_failed", "lane=%u file=%s error=%s", recovery->lane->index,
 		         recovery->entry->name, why.message);
 	recovery->hand_over = wanted;
 	return journal_scan_fd(recovery->fd, header, &calls, scan, err);
@@ -283,20 +284,21 @@ static bool recover_open(struct recovery *recovery, const struct duty *duty, str
 		return put_aside(recovery, err);
 	bool indexed = options->has_index &&
 	               options->has_index(options->context, recovery->lane->index, recovery->entry->name);
+	struct journal_scan scan;
 	struct stat st;
 	if (indexed && duty->next_first && fstat(recovery->fd, &st) == 0) {
+		scan = (struct journal_scan) { .valid_bytes = (uint64_t)st.st_size, .last = duty->next_first - 1 };
 		take_totals(recovery->lane, header.events_before, header.dead_letters_before);
-		return list_file(recovery, &header, (uint64_t)st.st_size, duty->next_first - 1, true, err);
+		return list_file(recovery, &header, &scan, true, err);
 	}
 	if (!duty->clean && !ask_the_disk(recovery, err))
 		return false;
 	recovery->hand_over = !indexed && options->on_recovered;
 	bool rewrite = !duty->clean && duty->newest && !indexed && !(header.flags & JOURNAL_FILE_REWRITTEN);
-	struct journal_scan scan;
 	if (!scan_file(recovery, &header, rewrite, &scan, err) || !cut(recovery, &scan, err))
 		return false;
 	take_totals(recovery->lane, header.events_before + scan.events, header.dead_letters_before + scan.dead_letters);
-	return list_file(recovery, &header, scan.valid_bytes, scan.last, indexed, err);
+	return list_file(recovery, &header, &scan, indexed, err);
 }
 
 static bool recover_file(struct recovery *recovery, const struct duty *duty, struct error *err)

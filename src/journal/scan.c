@@ -34,8 +34,10 @@ static void count_record(struct journal_scan *out, const struct journal_record *
 	out->last = journal_record_after(record) - 1;
 	if (record->type == JOURNAL_EVENT)
 		out->events++;
-	else if (record->type == JOURNAL_DEAD_LETTER)
+	if (record->type == JOURNAL_DEAD_LETTER) {
 		out->dead_letters++;
+		out->dead_letter_bytes += journal_record_need(record);
+	}
 	out->records = out->events + out->dead_letters;
 }
 

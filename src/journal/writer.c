@@ -26,7 +26,7 @@
 struct commit {
 	struct journal_file *file; /* written to now */
 	struct journal_file *made; /* first file made within this commit, by ->chain */
-	uint64_t events, dead_letters;
+	uint64_t events, dead_letters, dead_letter_bytes;
 	bool dirty; /* the writer's own file was written to */
 };
 
@@ -173,7 +173,11 @@ static size_t stamp(struct commit *commit, char *at, size_t len, size_t most)
 			memcpy(&count, record + JOURNAL_RECORD_BYTES, sizeof(count));
 		file->written_last = header.counter + count - 1;
 		commit->events += header.type == JOURNAL_EVENT;
-		commit->dead_letters += header.type == JOURNAL_DEAD_LETTER;
+		if (header.type == JOURNAL_DEAD_LETTER) {
+			commit->dead_letters++;
+			commit->dead_letter_bytes += size;
+			file->dead_letter_written += size;
+		}
 		journal_record_stamp(record, file->salt_crc);
 		done += size;
 	}
@@ -238,12 +242,13 @@ static bool open_next(struct journal_writer *writer, struct commit *commit, size
 		journal_file_drop(lane, &file);
 		return false;
 	}
+	bool own = !commit->made;
 	struct journal_file **end = &commit->made;
 	while (*end)
 		end = &(*end)->chain;
 	*end = file;
 	if (commit->file) {
-		commit->dirty = commit->dirty || commit->file == writer->file;
+		commit->dirty = commit->dirty || own;
 		if (!seal(writer, commit, counter, err))
 			return false;
 	}
@@ -267,7 +272,7 @@ static bool write_batch(struct journal_writer *writer, struct commit *commit, st
 		if (commit->file && (left <= free_room || left > most))
 			run = stamp(commit, writer->bytes + at, left, free_room);
 		if (run) {
-			commit->dirty = commit->dirty || commit->file == writer->file;
+			commit->dirty = commit->dirty || !commit->made;
 			if (!store(commit->file, writer->bytes + at, run, err))
 				return false;
 			commit->file->written += run;
@@ -285,6 +290,7 @@ static bool write_batch(struct journal_writer *writer, struct commit *commit, st
 static void publish_file(struct journal_file *file, bool closed)
 {
 	atomic_store_explicit(&file->last, file->written_last, memory_order_release);
+	atomic_store_explicit(&file->dead_letter_bytes, file->dead_letter_written, memory_order_relaxed);
 	atomic_store_explicit(&file->end, file->written, memory_order_release);
 	if (closed)
 		atomic_store_explicit(&file->closed, true, memory_order_release);
@@ -294,6 +300,13 @@ static void add_relaxed(_Atomic uint64_t *to, uint64_t amount)
 {
 	uint64_t now = atomic_load_explicit(to, memory_order_relaxed); /* this thread is the only one that writes it */
 	atomic_store_explicit(to, now + amount, memory_order_relaxed);
+}
+
+/* The keeper decides headroom, but a lane at full speed fills a file between two of its rounds. */
+static bool runs_out(const struct journal_writer *writer)
+{
+	return room(writer->file) < journal_margin(writer->journal) && !atomic_load(&writer->lane->prepared) &&
+	       !journal_can_grow(writer->journal, journal_smallest_file(writer->journal));
 }
 
 static void publish(struct journal_writer *writer, struct commit *commit)
@@ -311,14 +324,18 @@ static void publish(struct journal_writer *writer, struct commit *commit)
 	}
 	writer->file = commit->file;
 	writer->burnt_first = 0;
+	if (runs_out(writer))
+		atomic_store(&writer->lane->headroom, false);
 	add_relaxed(&writer->lane->events, commit->events);
 	add_relaxed(&writer->lane->dead_letters, commit->dead_letters);
 	metrics_add(journal->series_bytes, writer->len);
 	metrics_add(journal->series_commits, 1);
 	if (commit->events)
 		metrics_add(journal->series_events, commit->events);
-	if (commit->dead_letters)
+	if (commit->dead_letters) {
 		metrics_add(journal->series_dead_letters, commit->dead_letters);
+		atomic_fetch_add_explicit(&journal->dead_letter_bytes, commit->dead_letter_bytes, memory_order_relaxed);
+	}
 	empty_batch(writer);
 	journal_wait_notify(journal);
 }
@@ -330,6 +347,7 @@ static bool abandon(struct journal_writer *writer, struct error *err)
 	writer->file = NULL;
 	file->written = atomic_load(&file->end);
 	file->written_last = atomic_load(&file->last);
+	file->dead_letter_written = atomic_load(&file->dead_letter_bytes);
 	if (ftruncate(file->fd, (off_t)file->written) != 0) {
 		journal_count_failure("ftruncate");
 		atomic_store(&writer->journal->failed, true);
@@ -372,7 +390,7 @@ static void undo(struct journal_writer *writer, struct commit *commit, struct er
 	atomic_store(&lane->headroom, false);
 	journal_writer_discard(writer);
 	journal_keeper_poke(writer->journal);
-	log_error("journal_commit_failed", "lane=%u error=\"%s\"", lane->index, err->message);
+	log_error("journal_commit_failed", "lane=%u error=%s", lane->index, err->message);
 }
 
 bool journal_writer_commit(struct journal_writer *writer, struct error *err)

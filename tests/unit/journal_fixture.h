@@ -34,7 +34,7 @@ struct fixture {
 	struct error err;
 	uint64_t recovered; /* records handed to on_recovered by the last open */
 	struct journal_position last_recovered[JOURNAL_LANES_MAX];
-	_Atomic int indexes_written;
+	_Atomic int indexes_asked, indexes_written;
 	_Atomic bool index_fails;
 };
 
@@ -63,7 +63,7 @@ static inline void fixture_init(struct fixture *f, const char *base)
 {
 	const char *temporary = getenv("TMPDIR");
 	memset(f, 0, sizeof(*f));
-	log_init(LOG_ERROR + 0, LOG_FORMAT_JSON);
+	log_init(LOG_ERROR, LOG_FORMAT_JSON);
 	snprintf(f->dir, sizeof(f->dir), "%s/headgate-journal-XXXXXX", base ? base : temporary ? temporary : "/tmp");
 	assert_non_null(mkdtemp(f->dir));
 	f->options = (struct journal_options) {
