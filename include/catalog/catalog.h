@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "base/slice.h"
-#include "catalog/violation.h"
+#include "json/violation.h"
 #include "json/json.h"
 
 struct catalog;

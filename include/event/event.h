@@ -4,9 +4,11 @@
 
 #include "base/buffer.h"
 #include "base/slice.h"
-#include "catalog/catalog.h"
 #include "config/config.h"
 #include "json/json.h"
+#include "json/violation.h"
+
+struct event_schema; /* the catalog's */
 
 enum event_member {
 #define MEMBER(id, name) EVENT_MEMBER_##id,
@@ -43,7 +45,7 @@ struct event_warning {
 /* One identifier: a member of `ids`, or one of the top-level ids. */
 struct event_id_pair {
 	struct slice name;
-	uint32_t value; /* node: a string or an integer */
+	uint32_t value;          /* node: a string or an integer */
 };
 
 struct event_limits {
@@ -84,6 +86,8 @@ struct event {
 	struct violations *errors; /* NULL: none; arena of the request */
 	const struct event_schema *schema;
 	struct slice name;            /* member `event`; empty if unreadable */
+	struct slice version;         /* resolved, "1-0-0"; empty: not in the catalog */
+	struct slice dataschema;      /* URI of the canonical schema */
 	struct slice event_id;        /* the one in force */
 	struct slice client_event_id; /* the client's, where it was replaced */
 	bool event_id_given;          /* by the server: returned in the answer */

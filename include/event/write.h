@@ -12,6 +12,8 @@ struct event_origin {
 	struct slice path; /* of the request */
 	const struct event_connection *connection;
 	struct slice position; /* text: <log id>/<lane>/<epoch>/<counter> */
+	/* True if the event's schema has the name at any place: others may be somebody's data. NULL: none is known. */
+	bool (*knows_name)(const struct event_schema *schema, struct slice name);
 };
 
 /* One JSON object without insignificant white space. Values are copied as bytes. */
@@ -19,8 +21,9 @@ void event_write_canonical(const struct event *ev, const struct event_origin *or
 /* `payload_max` bounds the payload; a larger one is left out. */
 void event_write_dead_letter(const struct event *ev, const struct event_origin *origin, size_t payload_max,
                              struct buffer *out);
-/* `"errors":[…],"more_errors":N`. With `withhold`, names that neither events nor the schema have become `*`. */
-void event_write_errors(const struct event *ev, bool withhold, struct buffer *out);
+/* `"errors":[…],"more_errors":N`. With `withhold` (NULL: all is written), names that neither events nor the schema have
+ * become `*`. */
+void event_write_errors(const struct event *ev, const struct event_origin *withhold, struct buffer *out);
 /* Kafka record headers in the form of event/headers.h: CloudEvents binary mode, content-type, position. */
 void event_write_headers(const struct event *ev, const struct event_origin *origin, struct slice key,
                          struct buffer *out);

@@ -202,9 +202,9 @@ void event_write_canonical(const struct event *ev, const struct event_origin *or
 	buffer_append(out, origin->position);
 	PUT(out, "\",\"event\":\"");
 	buffer_append(out, ev->name);
-	if (ev->schema) {
+	if (ev->version.len) {
 		PUT(out, "\",\"version\":\"");
-		buffer_append(out, ev->schema->version_text);
+		buffer_append(out, ev->version);
 	}
 	PUT(out, "\",\"event_id\":");
 	json_write_string(out, ev->event_id);

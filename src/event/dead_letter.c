@@ -14,7 +14,7 @@ static bool is_index(struct slice step)
 	return slice_to_u64(step, &number);
 }
 
-static bool is_known_name(const struct event *ev, struct slice step)
+static bool is_known_name(const struct event *ev, const struct event_origin *origin, struct slice step)
 {
 	static const char *const names[] = {
 #define MEMBER(id, name) name,
@@ -24,10 +24,10 @@ static bool is_known_name(const struct event *ev, struct slice step)
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
 		if (slice_equal(step, slice_of(names[i])))
 			return true;
-	return ev->schema && schema_knows_name(ev->schema->properties, step);
+	return ev->schema && origin->knows_name && origin->knows_name(ev->schema, step);
 }
 
-static void put_path(struct buffer *out, const struct event *ev, struct slice path, bool withhold)
+static void put_path(struct buffer *out, const struct event *ev, struct slice path, const struct event_origin *withhold)
 {
 	if (!withhold) {
 		json_write_string_safe(out, path);
@@ -40,12 +40,12 @@ static void put_path(struct buffer *out, const struct event *ev, struct slice pa
 		struct slice step = slice_split(&path, '/');
 		buffer_append_char(out, '/');
 		/* known names and indexes hold nothing that JSON would escape */
-		buffer_append(out, is_index(step) || is_known_name(ev, step) ? step : SLICE("*"));
+		buffer_append(out, is_index(step) || is_known_name(ev, withhold, step) ? step : SLICE("*"));
 	}
 	buffer_append_char(out, '"');
 }
 
-void event_write_errors(const struct event *ev, bool withhold, struct buffer *out)
+void event_write_errors(const struct event *ev, const struct event_origin *withhold, struct buffer *out)
 {
 	PUT(out, "\"errors\":[");
 	for (uint32_t i = 0; ev->errors && i < ev->errors->count; i++) {
@@ -115,7 +115,7 @@ void event_write_dead_letter(const struct event *ev, const struct event_origin *
 	PUT(out, "\",\"reason\":\"");
 	buffer_append(out, slice_of(reject_reason_name(ev->reason)));
 	PUT(out, "\",");
-	event_write_errors(ev, !with_payload, out);
+	event_write_errors(ev, with_payload ? NULL : origin, out);
 	PUT(out, ",\"received_at\":\"");
 	buffer_append(out, (struct slice) { time, sizeof time });
 	PUT(out, "\",\"source\":");

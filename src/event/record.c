@@ -26,8 +26,8 @@ void event_write_headers(const struct event *ev, const struct event_origin *orig
 	put_source_uri(out, origin);
 	event_headers_put(out, SLICE("ce_type"), ev->name);
 	event_headers_put(out, SLICE("ce_time"), (struct slice) { time, sizeof time });
-	if (ev->schema)
-		event_headers_put(out, SLICE("ce_dataschema"), ev->schema->dataschema);
+	if (ev->dataschema.len)
+		event_headers_put(out, SLICE("ce_dataschema"), ev->dataschema);
 	if (key.len)
 		event_headers_put(out, SLICE("ce_partitionkey"), key);
 	event_headers_put(out, SLICE("content-type"), SLICE("application/json"));

@@ -97,13 +97,19 @@ static struct slice topic_of(const struct request *req, const struct event *ev)
 	return expand_topic(topic, ev->name, req->arena);
 }
 
+static bool knows_name(const struct event_schema *schema, struct slice name)
+{
+	return schema_knows_name(schema->properties, name);
+}
+
 static struct event_origin origin_of(const struct seal *seal, const struct request *req, char *position)
 {
 	return (struct event_origin) { .source = req->source,
 		                       .protocol = req->route->protocol->name,
 		                       .path = req->input.path,
 		                       .connection = &req->connection,
-		                       .position = position_text(seal, position) };
+		                       .position = position_text(seal, position),
+		                       .knows_name = knows_name };
 }
 
 static void begin(struct seal *seal)

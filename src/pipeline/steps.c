@@ -25,6 +25,8 @@ static void find_schema(const struct step_context *context, struct event *ev)
 	}
 	switch (catalog_find(context->snap->cat, ev->name, version, &ev->schema)) {
 	case CATALOG_FOUND:
+		ev->version = ev->schema->version_text;
+		ev->dataschema = ev->schema->dataschema;
 		break;
 	case CATALOG_NO_EVENT:
 		event_refuse(ev, context->arena, REASON_EVENT_UNKNOWN, SLICE("/event"), SLICE("unknown_event"),

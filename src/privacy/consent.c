@@ -2,6 +2,8 @@
  * by name and checked for their type only. */
 #include "privacy/consent.h"
 
+#include "catalog/catalog.h"
+
 #define PURPOSE_BYTES_MAX 32
 
 enum statement_type { STATEMENT_TEXT, STATEMENT_FLAG, STATEMENT_ANY };

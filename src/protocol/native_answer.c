@@ -25,7 +25,7 @@ void native_answer_entry(const struct event *ev, struct buffer *out)
 	buffer_append_char(out, '"');
 	if (ev->verdict == VERDICT_REJECTED) {
 		buffer_append_char(out, ',');
-		event_write_errors(ev, false, out);
+		event_write_errors(ev, NULL, out);
 	}
 	buffer_append_char(out, '}');
 }

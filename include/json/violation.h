@@ -1,6 +1,6 @@
 /* What is wrong with a document, told so that a web developer understands it. */
-#ifndef HEADGATE_CATALOG_VIOLATION_H
-#define HEADGATE_CATALOG_VIOLATION_H
+#ifndef HEADGATE_JSON_VIOLATION_H
+#define HEADGATE_JSON_VIOLATION_H
 
 #include "base/arena.h"
 #include "base/slice.h"
