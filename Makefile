@@ -117,8 +117,10 @@ install: build
 	[ -e $(DESTDIR)$(SYSCONFDIR)/headgate/headgate.jsonc ] || \
 		sed 's|"\.\./schemas"|"$(PREFIX)/share/headgate/schemas"|' config/headgate.jsonc \
 		>$(DESTDIR)$(SYSCONFDIR)/headgate/headgate.jsonc
-	[ ! -e deploy/headgate.service ] || \
-		install -D -m 644 deploy/headgate.service $(DESTDIR)$(PREFIX)/lib/systemd/system/headgate.service
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's|/usr/local/bin|$(PREFIX)/bin|; s|/etc/headgate/|$(SYSCONFDIR)/headgate/|' deploy/headgate.service \
+		>$(DESTDIR)$(PREFIX)/lib/systemd/system/headgate.service
+	install -D -m 644 deploy/headgate.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/headgate.conf
 
 clean:
 	rm -rf $(B)
