@@ -1,11 +1,9 @@
-/* The command. Commands are added here as their parts arrive; without one the usage is printed. */
-#include <stdio.h>
+/* The program: everything is in the commands. */
+#include <unistd.h>
 
-#include "base/error.h"
+#include "command/command.h"
 
-int main(void)
+int main(int argc, char **argv)
 {
-	fputs("usage: headgate [serve] [--config FILE] [--data-dir DIR] [--listen ADDR:PORT] [--admin ADDR:PORT]\n",
-	      stderr);
-	return error_exit_code(ERROR_USAGE);
+	return command_run(argc, argv, environ);
 }

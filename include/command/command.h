@@ -1,0 +1,30 @@
+/* The command line: what `headgate [COMMAND] [OPTIONS] [ARGUMENTS]` was asked for, and the commands. Exit codes follow
+ * sysexits.h (64 usage, 65 data, 66 no input, 74 I/O, 75 try again, 78 config). */
+#ifndef HEADGATE_COMMAND_COMMAND_H
+#define HEADGATE_COMMAND_COMMAND_H
+
+#include "base/error.h"
+#include "config/config.h"
+
+struct command_line {
+	struct config_options config; /* --config, --data-dir, --listen, --admin */
+	char **arguments;             /* behind the command's name, options taken out */
+	int count;
+};
+
+/* Parses and runs; returns the exit code. `argv` is reordered. */
+int command_run(int argc, char **argv, char *const *environment);
+
+/* Says to stderr what went wrong; returns the exit code that belongs to it. */
+int command_fail(const struct error *err);
+/* "headgate: <message>" and how to get help, to stderr; returns 64. */
+int command_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Reads config and catalog and tells what they hold, or what is wrong. */
+int command_check(const struct command_line *line);
+/* Judges the events of a file (NDJSON; "-": stdin); one verdict a line. 1: at least one is refused. */
+int command_validate(const struct command_line *line);
+/* ls, cat, verify: reads journal files; needs no lock. */
+int command_journal(const struct command_line *line);
+
+#endif

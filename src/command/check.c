@@ -1,0 +1,52 @@
+/* `headgate check`: does what a start does before it opens anything. */
+#include <stdio.h>
+
+#include "command/command.h"
+#include "pipeline/snapshot.h"
+
+static void print_address(const char *name, struct config_address address)
+{
+	bool six = slice_find(address.host, ':') < address.host.len;
+	printf("%-9s %s%.*s%s:%u\n", name, six ? "[" : "", SLICE_ARG(address.host), six ? "]" : "", address.port);
+}
+
+static void print_sources(const struct config *cfg)
+{
+	for (size_t i = 0; i < cfg->sources_count; i++) {
+		const struct source *source = &cfg->sources[i];
+		printf("%-9s %.*s (%s, %zu %s)\n", "source", SLICE_ARG(source->name), source_kind_name(source->kind),
+		       source->keys.count, source->keys.count == 1 ? "key" : "keys");
+	}
+}
+
+static void print_sink(const struct config *cfg)
+{
+	struct slice servers = SLICE_NONE;
+	for (size_t i = 0; i < cfg->kafka.count; i++)
+		if (slice_equal(cfg->kafka.at[i].name, SLICE("bootstrap.servers")))
+			servers = cfg->kafka.at[i].value;
+	if (cfg->kafka.count)
+		printf("%-9s kafka %.*s\n", "sink", SLICE_ARG(servers));
+	else
+		printf("%-9s files below %.*s/events\n", "sink", SLICE_ARG(cfg->data_dir));
+}
+
+int command_check(const struct command_line *line)
+{
+	struct error err = { 0 };
+	struct config *cfg = config_load(&line->config, &err);
+	struct snapshot *snap = cfg ? snapshot_load(cfg, &err) : NULL;
+	if (!snap)
+		return command_fail(&err);
+	cfg = snap->cfg;
+	printf("%-9s %.*s\n", "config", SLICE_ARG(cfg->file.at ? cfg->file : SLICE("built in")));
+	printf("%-9s %.*s (%s)\n", "data", SLICE_ARG(cfg->data_dir), durability_name(cfg->durability));
+	print_address("listen", cfg->listen);
+	print_address("admin", cfg->admin.listen);
+	print_sink(cfg);
+	print_sources(cfg);
+	printf("%-9s %.*s (%zu events, %zu schemas)\nOK\n", "catalog", SLICE_ARG(cfg->catalog.dir),
+	       catalog_event_count(snap->cat), catalog_schema_count(snap->cat));
+	snapshot_release(&snap);
+	return fflush(stdout) == 0 ? 0 : error_exit_code(ERROR_IO);
+}

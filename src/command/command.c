@@ -1,0 +1,188 @@
+/* One table of commands and one of options, from which parsing and help come. */
+#include "command/command.h"
+
+#include <sodium.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/buffer.h"
+#include "command/service.h"
+#include "command/version.h"
+#include "config/keys.h"
+
+struct option {
+	const char *name, *value, *doc;
+	size_t offset;
+};
+
+struct command {
+	const char *name, *arguments, *doc;
+	int least, most; /* arguments */
+	int (*run)(const struct command_line *line);
+};
+
+static const struct option options[] = {
+	{ "--config", "FILE",
+	  "configuration; default: $HEADGATE_CONFIG, config/headgate.jsonc,\n"
+	  "                         /etc/headgate/headgate.jsonc, else what is built in",
+	  offsetof(struct config_options, file) },
+	{ "--data-dir", "DIR", "journal, event files and admin token", offsetof(struct config_options, data_dir) },
+	{ "--listen", "ADDR:PORT", "public listener; port 0: any", offsetof(struct config_options, listen) },
+	{ "--admin", "ADDR:PORT", "admin listener; port 0: any", offsetof(struct config_options, admin) },
+};
+
+static int run_serve(const struct command_line *line)
+{
+	return command_serve(&line->config);
+}
+
+static int run_version(const struct command_line *line)
+{
+	(void)line;
+	return printf("headgate %s\n", version_text()) < 0 ? error_exit_code(ERROR_IO) : 0;
+}
+
+static int run_help(const struct command_line *line);
+
+static const struct command commands[] = {
+	{ "serve", "", "take events (the default)", 0, 0, run_serve },
+	{ "check", "", "read configuration and catalog and say what is wrong", 0, 0, command_check },
+	{ "validate", "FILE|-", "judge events, one JSON object a line; exit 1 if any is refused", 1, 1,
+	  command_validate },
+	{ "journal", "ls|cat|verify [FILE...]", "list, print or prove the journal's files", 1, INT32_MAX,
+	  command_journal },
+	{ "version", "", "print the version", 0, 0, run_version },
+	{ "help", "[config]", "this, or all keys of the configuration", 0, 1, run_help },
+};
+
+/* Named in the design, not built yet: said so instead of "unknown". */
+static const char *const later[] = { "catalog", "audit", "erase", "find", "privacy" };
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+int command_fail(const struct error *err)
+{
+	fprintf(stderr, "headgate: %s\n", err->message);
+	return error_exit_code(err->code);
+}
+
+int command_usage(const char *format, ...)
+{
+	va_list args;
+	fputs("headgate: ", stderr);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputs("; `headgate help` lists commands and options\n", stderr);
+	return error_exit_code(ERROR_USAGE);
+}
+
+static int print_help(void)
+{
+	printf("usage: headgate [COMMAND] [OPTIONS] [ARGUMENTS]\n\ncommands:\n");
+	for (size_t i = 0; i < COUNT(commands); i++)
+		printf("  %-9s%-22s %s\n", commands[i].name, commands[i].arguments, commands[i].doc);
+	printf("\noptions:\n");
+	for (size_t i = 0; i < COUNT(options); i++)
+		printf("  %-11s%-10s  %s\n", options[i].name, options[i].value, options[i].doc);
+	printf("\nEach key of the configuration can be set by environment: limits.events is HEADGATE_LIMITS__EVENTS.\n"
+	       "`headgate help config` lists the keys.\n");
+	return fflush(stdout) == 0 ? 0 : error_exit_code(ERROR_IO);
+}
+
+static int run_help(const struct command_line *line)
+{
+	struct buffer text;
+	if (line->count == 0)
+		return print_help();
+	if (strcmp(line->arguments[0], "config") != 0)
+		return command_usage("help is there for config only");
+	buffer_init(&text, NULL);
+	config_describe(&text);
+	bool ok = !text.failed && fwrite(text.at, 1, text.len, stdout) == text.len && fflush(stdout) == 0;
+	buffer_fini(&text);
+	return ok ? 0 : error_exit_code(ERROR_IO);
+}
+
+/* Takes the option at argv[*at] and its value. 0: taken, 64: usage, -1: not an option of ours. */
+static int take_option(int argc, char **argv, int *at, struct config_options *out)
+{
+	const char *word = argv[*at], *equals = strchr(word, '=');
+	struct slice name = { word, equals ? (size_t)(equals - word) : strlen(word) };
+	for (size_t i = 0; i < COUNT(options); i++) {
+		if (!slice_equal(name, slice_of(options[i].name)))
+			continue;
+		const char *value = equals ? equals + 1 : *at + 1 < argc ? argv[++*at] : NULL;
+		if (!value || !value[0])
+			return command_usage("%s needs a value: %s", options[i].name, options[i].value);
+		memcpy((char *)out + options[i].offset, &value, sizeof(value));
+		return 0;
+	}
+	return -1;
+}
+
+/* Sorts options from arguments; the arguments are gathered at argv[1 …]. */
+static int parse(int argc, char **argv, struct command_line *line, bool *help, bool *version)
+{
+	bool only_arguments = false;
+	line->arguments = argv + 1;
+	for (int i = 1; i < argc; i++) {
+		char *word = argv[i];
+		if (only_arguments || word[0] != '-' || strcmp(word, "-") == 0) {
+			line->arguments[line->count++] = word;
+			continue;
+		}
+		if (strcmp(word, "--") == 0) {
+			only_arguments = true;
+			continue;
+		}
+		*help |= strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+		*version |= strcmp(word, "--version") == 0;
+		if (*help || *version)
+			continue;
+		int code = take_option(argc, argv, &i, &line->config);
+		if (code)
+			return code > 0 ? code : command_usage("unknown option %s", word);
+	}
+	return 0;
+}
+
+static int run_command(const char *name, const struct command_line *line)
+{
+	for (size_t i = 0; i < COUNT(commands); i++) {
+		if (strcmp(commands[i].name, name) != 0)
+			continue;
+		if (line->count < commands[i].least || line->count > commands[i].most)
+			return command_usage("expected: headgate %s%s%s", name, commands[i].arguments[0] ? " " : "",
+			                     commands[i].arguments);
+		return commands[i].run(line);
+	}
+	for (size_t i = 0; i < COUNT(later); i++)
+		if (strcmp(later[i], name) == 0)
+			return command_usage("%s is not part of this version", name);
+	return command_usage("unknown command %s", name);
+}
+
+int command_run(int argc, char **argv, char *const *environment)
+{
+	struct command_line line = { .config.environment = environment };
+	bool help = false, version = false;
+	int code = parse(argc, argv, &line, &help, &version);
+	if (code)
+		return code;
+	if (sodium_init() < 0)
+		return command_fail(&(struct error) { ERROR_OS, "no source of random numbers" });
+	const char *name = "serve";
+	if (line.count) {
+		name = line.arguments[0];
+		line.arguments++;
+		line.count--;
+	}
+	if (version)
+		return run_version(&line);
+	if (!help)
+		return run_command(name, &line);
+	/* `--help config` means the same as `help config`. */
+	struct command_line topic = { .arguments = line.arguments - 1, .count = strcmp(name, "config") == 0 };
+	return run_help(&topic);
+}
