@@ -53,7 +53,7 @@ struct journal_lane {
 	struct journal_file *_Atomic prepared; /* put by the keeper, taken by the lane */
 	_Atomic bool needs_file;               /* the last file was abandoned: no headroom before the next one stands */
 	_Atomic bool headroom;
-	_Atomic int64_t retry_at_ms;           /* keeper: next attempt to prepare a file after a failure */
+	_Atomic int64_t retry_at_ms;           /* after a failure: no file is taken or prepared before */
 	_Atomic int64_t sync_since_ms;         /* a sync on the answer path runs since; 0: none */
 	_Atomic uint64_t events, dead_letters; /* committed since the log began */
 	char dir[JOURNAL_PATH_BYTES];
@@ -129,6 +129,8 @@ void journal_file_drop(struct journal_lane *lane, struct journal_file **file);
 void journal_file_path(const struct journal_lane *lane, const struct journal_file *file, char *to);
 /* Appends to the lane's list. */
 void journal_lane_publish(struct journal_lane *lane, struct journal_file *file);
+/* True while a failed write keeps the lane from its next attempt. */
+bool journal_lane_waits(const struct journal_lane *lane);
 /* True if `size` more bytes keep budget and reserve. */
 bool journal_can_grow(const struct journal *journal, uint64_t size);
 /* fdatasync, timed and counted; `since` shows it while it runs. On failure the journal is marked failed: final. */

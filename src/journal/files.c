@@ -151,6 +151,11 @@ void journal_lane_publish(struct journal_lane *lane, struct journal_file *file)
 	pthread_mutex_unlock(&lane->mutex);
 }
 
+bool journal_lane_waits(const struct journal_lane *lane)
+{
+	return atomic_load(&lane->needs_file) && clock_monotonic_ms() < atomic_load(&lane->retry_at_ms);
+}
+
 bool journal_can_grow(const struct journal *journal, uint64_t size)
 {
 	const struct journal_options *options = &journal->options;

@@ -208,13 +208,13 @@ static struct journal_file *take_file(struct journal_writer *writer, size_t need
 	struct journal_lane *lane = writer->lane;
 	struct journal *journal = writer->journal;
 	struct journal_file *file = atomic_load(&lane->prepared);
+	if (atomic_load(&lane->needs_file) && (!file || journal_lane_waits(lane))) {
+		error_set(err, ERROR_NO_SPACE, "no journal file to write to, waiting for the next attempt");
+		return NULL;
+	}
 	if (file && journal_file_payload(file->capacity) >= need) {
 		atomic_store(&lane->prepared, NULL); /* the keeper puts one there only where there is none */
 		return file;
-	}
-	if (atomic_load(&lane->needs_file) && !file) {
-		error_set(err, ERROR_NO_SPACE, "no journal file to write to, waiting for the next attempt");
-		return NULL;
 	}
 	uint64_t size = need + JOURNAL_HEADER_BYTES + JOURNAL_SEAL_BYTES;
 	if (size < JOURNAL_INLINE_FILE_BYTES)
@@ -360,15 +360,20 @@ static bool abandon(struct journal_writer *writer, struct error *err)
 	file->capacity = file->written;
 	atomic_fetch_sub(&writer->journal->used_bytes, freed);
 	atomic_store_explicit(&file->closed, true, memory_order_release);
-	atomic_store(&writer->lane->needs_file, true);
-	atomic_store(&writer->lane->retry_at_ms, clock_monotonic_ms() + RETRY_MS);
 	return true;
+}
+
+static void wait_for_file(struct journal_lane *lane)
+{
+	atomic_store(&lane->retry_at_ms, clock_monotonic_ms() + RETRY_MS);
+	atomic_store(&lane->needs_file, true);
 }
 
 static void undo(struct journal_writer *writer, struct commit *commit, struct error *err)
 {
 	struct journal_lane *lane = writer->lane;
 	bool lost = atomic_load(&writer->journal->failed);
+	bool waiting = !writer->file && journal_lane_waits(lane);
 	while (commit->made) {
 		struct journal_file *file = commit->made;
 		commit->made = file->chain;
@@ -383,10 +388,8 @@ static void undo(struct journal_writer *writer, struct commit *commit, struct er
 		writer->file->written_last = atomic_load(&writer->file->last);
 	if (!lost && writer->file && commit->dirty)
 		lost = !abandon(writer, err);
-	if (!lost && !writer->file && !atomic_load(&lane->needs_file)) {
-		atomic_store(&lane->needs_file, true);
-		atomic_store(&lane->retry_at_ms, clock_monotonic_ms() + RETRY_MS);
-	}
+	if (!lost && !writer->file && !waiting)
+		wait_for_file(lane);
 	atomic_store(&lane->headroom, false);
 	journal_writer_discard(writer);
 	journal_keeper_poke(writer->journal);

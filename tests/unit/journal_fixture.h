@@ -101,10 +101,11 @@ static inline void fixture_reopen(struct fixture *f)
 /* The value tells lane, counter and length, so that a reader can tell a wrong one. */
 static inline size_t fixture_value(char *to, size_t size, uint32_t lane, struct journal_position position)
 {
-	int n = snprintf(to, size, "lane=%u epoch=%" PRIu64 " counter=%" PRIu64 " ", lane, position.epoch,
+	char text[80];
+	int n = snprintf(text, sizeof(text), "lane=%u epoch=%" PRIu64 " counter=%" PRIu64 " ", lane, position.epoch,
 	                 position.counter);
-	for (size_t i = (size_t)n; i < size; i++)
-		to[i] = (char)('a' + (i + position.counter) % 26);
+	for (size_t i = 0; i < size; i++)
+		to[i] = i < (size_t)n ? text[i] : (char)('a' + (i + position.counter) % 26);
 	return size;
 }
 
