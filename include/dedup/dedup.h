@@ -60,6 +60,8 @@ uint64_t dedup_tag(const struct dedup *dedup, struct slice text);
 uint32_t dedup_bucket_ms(const struct dedup *dedup);
 enum dedup_answer dedup_reserve(struct dedup *dedup, const struct dedup_key *key, uint64_t tag, int64_t wall_ms,
                                 struct dedup_ticket *ticket, struct dedup_waiter *waiter);
+/* Tells the processor that the key is about to be looked up: worth it for many keys at once, whose slots lie anywhere. */
+void dedup_prefetch(struct dedup *dedup, const struct dedup_key *key);
 /* Both zero the ticket, then post the waiters. A zeroed ticket is ignored. */
 void dedup_confirm(struct dedup *dedup, struct dedup_ticket *ticket);
 void dedup_release(struct dedup *dedup, struct dedup_ticket *ticket);

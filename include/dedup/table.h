@@ -25,6 +25,7 @@ MUST_CHECK bool dedup_table_init(struct dedup_table *table, size_t capacity_max,
 void dedup_table_fini(struct dedup_table *table);
 /* Any unexpired entry with this hash: with the tag, or only with others. */
 enum dedup_found dedup_table_find(struct dedup_table *table, const struct dedup_key *key, uint64_t tag, int64_t now);
+void dedup_table_prefetch(const struct dedup_table *table, const struct dedup_key *key);
 /* Adds an entry, or moves the expiry of the one with this hash and tag to the later of both. An expired
  * one is ignored. Never fails: a table that cannot grow evicts what expires first. */
 void dedup_table_put(struct dedup_table *table, const struct dedup_entry *entry, int64_t now);

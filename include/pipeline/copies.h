@@ -25,6 +25,9 @@ enum copies_outcome {
 	COPIES_RETRY /* no room for the reservation */
 };
 
+/* Computes keys and tags. Done for all events of a request before the first is checked, so that the table's memory is
+ * on its way meanwhile. */
+void copies_prepare(struct dedup *dedup, struct request *req, const struct event *ev, struct pipeline_copy *copy);
 enum copies_outcome copies_check(struct dedup *dedup, const struct hash_key *hash_key, struct request *req,
                                  struct event *ev, struct pipeline_copy *copy);
 void copies_confirm(struct dedup *dedup, struct pipeline_copy *copy);

@@ -242,6 +242,13 @@ enum dedup_answer dedup_reserve(struct dedup *dedup, const struct dedup_key *key
 	return answer;
 }
 
+void dedup_prefetch(struct dedup *dedup, const struct dedup_key *key)
+{
+	struct shard *shard = shard_lock(dedup, shard_of(key), -1);
+	dedup_table_prefetch(&shard->table, key);
+	pthread_mutex_unlock(&shard->mutex);
+}
+
 static void settle(struct dedup *dedup, struct dedup_ticket *ticket, bool confirmed)
 {
 	if (ticket->entry == 0)

@@ -46,6 +46,13 @@ bool dedup_table_init(struct dedup_table *table, size_t capacity_max, int64_t no
 	return table->slots != NULL;
 }
 
+void dedup_table_prefetch(const struct dedup_table *table, const struct dedup_key *key)
+{
+	const struct dedup_entry *slot = &table->slots[home_of(table, key)];
+	__builtin_prefetch(slot, 1);
+	__builtin_prefetch((const char *)slot + 64, 1); /* a search passes a few slots */
+}
+
 void dedup_table_fini(struct dedup_table *table)
 {
 	free(table->slots);
@@ -159,7 +166,7 @@ static void evict(struct dedup_table *table)
 static void make_room(struct dedup_table *table, int64_t now)
 {
 	bool widest = table->capacity == table->capacity_max;
-	size_t limit = table->capacity / 8 * (widest ? 7 : 6);
+	size_t limit = table->capacity / 8 * (widest ? 7 : 5);
 	if (table->count < limit)
 		return;
 	if (table->swept < now)

@@ -13,6 +13,19 @@
 
 #define UNIQUE_PARTS_MAX 12
 
+/* The schema may declare mode and window of its own; else they are the source's. */
+static enum dedup_mode id_mode(const struct request *req, const struct event *ev)
+{
+	if (!ev->schema || !ev->schema->dedup_mode.len)
+		return req->source->dedup_mode;
+	return slice_equal(ev->schema->dedup_mode, SLICE("id")) ? DEDUP_MODE_ID : DEDUP_MODE_ID_FINGERPRINT;
+}
+
+static uint64_t id_window_ms(const struct request *req, const struct event *ev)
+{
+	return ev->schema && ev->schema->dedup_window_ms ? ev->schema->dedup_window_ms : req->source->dedup_window_ms;
+}
+
 static uint64_t fingerprint(const struct dedup *dedup, const struct event *ev)
 {
 	uint32_t sent_at = ev->member[EVENT_MEMBER_SENT_AT];
@@ -59,15 +72,28 @@ static bool declared_key(const struct dedup *dedup, const struct request *req, c
 	return true;
 }
 
+void copies_prepare(struct dedup *dedup, struct request *req, const struct event *ev, struct pipeline_copy *copy)
+{
+	if (declared_key(dedup, req, ev, &copy->keys[COPY_KEY_DECLARED])) {
+		/* across sources one tag makes them one: then a copy in flight is waited for as well */
+		copy->tags[COPY_KEY_DECLARED] =
+		        ev->schema->unique_across_drop ? 0 : dedup_tag(dedup, req->source->name);
+		dedup_prefetch(dedup, &copy->keys[COPY_KEY_DECLARED]);
+	}
+	if (ev->event_id_random)
+		return;
+	const struct slice parts[] = { req->source->name, ev->name, ev->event_id };
+	copy->keys[COPY_KEY_ID] = dedup_make_key(dedup, parts, 3, req->received_ms, id_window_ms(req, ev));
+	copy->tags[COPY_KEY_ID] = id_mode(req, ev) == DEDUP_MODE_ID ? 0 : fingerprint(dedup, ev);
+	dedup_prefetch(dedup, &copy->keys[COPY_KEY_ID]);
+}
+
 static enum copies_outcome check_declared(struct dedup *dedup, struct request *req, struct event *ev,
                                           struct pipeline_copy *copy)
 {
-	struct dedup_key *key = &copy->keys[COPY_KEY_DECLARED];
-	if (!declared_key(dedup, req, ev, key))
+	if (!copy->keys[COPY_KEY_DECLARED].bucket)
 		return COPIES_NEW;
-	/* across sources one tag makes them one: then a copy in flight is waited for as well */
-	copy->tags[COPY_KEY_DECLARED] = ev->schema->unique_across_drop ? 0 : dedup_tag(dedup, req->source->name);
-	switch (dedup_reserve(dedup, key, copy->tags[COPY_KEY_DECLARED], req->received_ms,
+	switch (dedup_reserve(dedup, &copy->keys[COPY_KEY_DECLARED], copy->tags[COPY_KEY_DECLARED], req->received_ms,
 	                      &copy->tickets[COPY_KEY_DECLARED], &copy->waiter)) {
 	case DEDUP_NEW:
 		return COPIES_NEW;
@@ -100,14 +126,11 @@ static void keep_under_new_id(const struct hash_key *hash_key, struct request *r
 static enum copies_outcome check_id(struct dedup *dedup, const struct hash_key *hash_key, struct request *req,
                                     struct event *ev, struct pipeline_copy *copy)
 {
-	if (ev->event_id_random)
+	if (!copy->keys[COPY_KEY_ID].bucket)
 		return COPIES_NEW;
-	const struct slice parts[] = { req->source->name, ev->name, ev->event_id };
-	struct dedup_key *key = &copy->keys[COPY_KEY_ID];
-	*key = dedup_make_key(dedup, parts, 3, req->received_ms, req->source->dedup_window_ms);
-	uint64_t tag = req->source->dedup_mode == DEDUP_MODE_ID ? 0 : fingerprint(dedup, ev);
-	copy->tags[COPY_KEY_ID] = tag;
-	switch (dedup_reserve(dedup, key, tag, req->received_ms, &copy->tickets[COPY_KEY_ID], &copy->waiter)) {
+	uint64_t tag = copy->tags[COPY_KEY_ID];
+	switch (dedup_reserve(dedup, &copy->keys[COPY_KEY_ID], tag, req->received_ms, &copy->tickets[COPY_KEY_ID],
+	                      &copy->waiter)) {
 	case DEDUP_NEW:
 		return COPIES_NEW;
 	case DEDUP_OTHER:

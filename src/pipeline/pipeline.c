@@ -231,9 +231,14 @@ static bool append_all(struct pipeline *pipeline, struct request *req)
 	if (!req->copies)
 		return false;
 	for (uint32_t i = 0; i < req->count; i++) {
-		struct event *ev = &req->events[i];
 		struct pipeline_copy *copy = &req->copies[i];
 		*copy = (struct pipeline_copy) { .waiter = { .post = post }, .req = req, .index = i };
+		if (req->events[i].verdict == VERDICT_PENDING)
+			copies_prepare(pipeline->options.dedup, req, &req->events[i], copy);
+	}
+	for (uint32_t i = 0; i < req->count; i++) {
+		struct event *ev = &req->events[i];
+		struct pipeline_copy *copy = &req->copies[i];
 		if (!headroom)
 			ev->verdict = VERDICT_RETRY;
 		else if (ev->verdict == VERDICT_REJECTED)

@@ -8,20 +8,27 @@
 
 enum statement_type { STATEMENT_TEXT, STATEMENT_FLAG, STATEMENT_ANY };
 
+#define STATEMENT_NAME(text)           \
+	{                              \
+		text, sizeof(text) - 1 \
+	}
+
 static const struct {
-	const char *name;
+	struct slice name;
 	enum statement_type type;
 } statements[] = {
-	{ "tcf", STATEMENT_TEXT },    { "gdpr", STATEMENT_ANY },        { "gpp", STATEMENT_TEXT },
-	{ "gpp_sid", STATEMENT_ANY }, { "us_privacy", STATEMENT_TEXT }, { "gcs", STATEMENT_TEXT },
-	{ "gcd", STATEMENT_TEXT },    { "gpc", STATEMENT_FLAG },        { "dnt", STATEMENT_FLAG },
-	{ "time", STATEMENT_ANY },    { "version", STATEMENT_ANY },     { "method", STATEMENT_TEXT },
+	{ STATEMENT_NAME("tcf"), STATEMENT_TEXT },        { STATEMENT_NAME("gdpr"), STATEMENT_ANY },
+	{ STATEMENT_NAME("gpp"), STATEMENT_TEXT },        { STATEMENT_NAME("gpp_sid"), STATEMENT_ANY },
+	{ STATEMENT_NAME("us_privacy"), STATEMENT_TEXT }, { STATEMENT_NAME("gcs"), STATEMENT_TEXT },
+	{ STATEMENT_NAME("gcd"), STATEMENT_TEXT },        { STATEMENT_NAME("gpc"), STATEMENT_FLAG },
+	{ STATEMENT_NAME("dnt"), STATEMENT_FLAG },        { STATEMENT_NAME("time"), STATEMENT_ANY },
+	{ STATEMENT_NAME("version"), STATEMENT_ANY },     { STATEMENT_NAME("method"), STATEMENT_TEXT },
 };
 
 static int statement_of(const struct json_doc *doc, uint32_t key)
 {
 	for (size_t i = 0; i < sizeof statements / sizeof statements[0]; i++)
-		if (json_string_equals(doc, key, slice_of(statements[i].name)))
+		if (json_string_equals(doc, key, statements[i].name))
 			return (int)i;
 	return -1;
 }
@@ -85,7 +92,7 @@ static void refuse(struct event *ev, struct arena *arena, struct slice name, con
 static void read_statement(struct event *ev, uint32_t key, int which, struct arena *arena)
 {
 	enum json_type type = json_type_of(ev->doc, key + 1);
-	struct slice name = slice_of(statements[which].name);
+	struct slice name = statements[which].name;
 	if (type == JSON_NULL)
 		return;
 	if (statements[which].type == STATEMENT_TEXT && type != JSON_STRING)
