@@ -49,6 +49,7 @@ group_test() {
 	need has_command nginx nginx-light "the proxy that the tests put in front"
 	need has_command curl curl "examples of the README"
 	need has_command openssl openssl "a certificate for the proxy"
+	need has_command systemd-analyze systemd "judges the unit of deploy/"
 }
 
 group_bench() {
