@@ -98,6 +98,9 @@ export class Headgate {
 		const { options } = this;
 		const began = Date.now();
 		const env = { ...process.env, ...options.env };
+		// What these two tell is for the tests; to headgate they would be keys of the configuration that do not exist.
+		delete env.HEADGATE_BINARY;
+		delete env.HEADGATE_CACHE;
 		this.stderr = '';
 		this.stdout = '';
 		const child = spawn(options.binary ?? binary, ['serve', '--config', this.configFile, '--data-dir', this.dataDir,
