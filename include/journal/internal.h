@@ -129,6 +129,8 @@ void journal_file_drop(struct journal_lane *lane, struct journal_file **file);
 void journal_file_path(const struct journal_lane *lane, const struct journal_file *file, char *to);
 /* Appends to the lane's list. */
 void journal_lane_publish(struct journal_lane *lane, struct journal_file *file);
+/* Less is used by so much; not below 0 (the last walk may not have seen all of it). */
+void journal_shrink_used(struct journal *journal, uint64_t bytes);
 /* True while a failed write keeps the lane from its next attempt. */
 bool journal_lane_waits(const struct journal_lane *lane);
 /* True if `size` more bytes keep budget and reserve. */

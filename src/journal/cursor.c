@@ -12,6 +12,7 @@
 
 #define CHUNK_BYTES ((size_t)256 * 1024)
 #define SECTOR_BYTES 4096
+#define COUNTER_MAX (UINT64_MAX >> 2) /* far from where adding would wrap */
 
 struct journal_chunk {
 	struct journal_chunk *next;
@@ -166,7 +167,7 @@ static bool header_is_plausible(const struct journal_record_header *header, uint
 {
 	if (header->magic != JOURNAL_RECORD_MAGIC || header->length < JOURNAL_RECORD_BYTES)
 		return false;
-	if (journal_padded(header->length) > room || header->counter < expected)
+	if (journal_padded(header->length) > room || header->counter < expected || header->counter > COUNTER_MAX)
 		return false;
 	if (header->type < JOURNAL_EVENT || header->type > JOURNAL_SEAL)
 		return false;
@@ -196,7 +197,7 @@ static enum decoded decode(struct journal_cursor *cursor, uint64_t offset, struc
 	if (hash_crc32c(cursor->salt_crc, at + from, *size - from) != header.crc)
 		return DECODED_BAD;
 	fill_record(out, &header, at, cursor->epoch);
-	return DECODED_SOUND;
+	return out->type == JOURNAL_GAP && out->gap_count > COUNTER_MAX ? DECODED_BAD : DECODED_SOUND;
 }
 
 static void accept_record(struct journal_cursor *cursor, uint64_t offset, size_t size,

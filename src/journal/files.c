@@ -99,7 +99,7 @@ void journal_file_drop(struct journal_lane *lane, struct journal_file **file)
 	if ((*file)->fd >= 0)
 		close((*file)->fd);
 	if (unlink(path) == 0)
-		atomic_fetch_sub(&lane->journal->used_bytes, (*file)->capacity);
+		journal_shrink_used(lane->journal, atomic_load(&(*file)->capacity));
 	free(*file);
 	*file = NULL;
 }
@@ -149,6 +149,13 @@ void journal_lane_publish(struct journal_lane *lane, struct journal_file *file)
 		lane->head = file;
 	lane->tail = file;
 	pthread_mutex_unlock(&lane->mutex);
+}
+
+void journal_shrink_used(struct journal *journal, uint64_t bytes)
+{
+	uint64_t used = atomic_load(&journal->used_bytes);
+	while (!atomic_compare_exchange_weak(&journal->used_bytes, &used, used > bytes ? used - bytes : 0))
+		;
 }
 
 bool journal_lane_waits(const struct journal_lane *lane)

@@ -342,7 +342,9 @@ void journal_set_checkpoint(struct journal *journal, uint32_t lane, struct journ
 	               (position.epoch == l->checkpoint.epoch && position.counter > l->checkpoint.counter);
 	if (forward)
 		l->checkpoint = position;
-	bool frees = forward && l->head && l->head != l->tail;
+	const struct journal_file *head = l->head;
+	bool frees = forward && head && head != l->tail &&
+	             (head->epoch < position.epoch || atomic_load(&head->last) <= position.counter);
 	pthread_mutex_unlock(&l->mutex);
 	if (frees)
 		journal_keeper_poke(journal);

@@ -36,7 +36,7 @@ static struct journal_file *find_file(const struct journal_lane *lane, struct jo
 		bool before = file->epoch == after.epoch && file->first <= after.counter + 1;
 		if (before)
 			found = file;
-		else if (file->epoch > after.epoch || file->epoch == after.epoch)
+		else if (file->epoch >= after.epoch)
 			return found ? found : file;
 	}
 	return found;

@@ -232,13 +232,16 @@ static bool list_file(struct recovery *recovery, const struct journal_file_heade
 	return true;
 }
 
-/* After an unclean stop only the disk is to be believed. */
-static bool ask_the_disk(struct recovery *recovery, struct error *err)
+/* After an unclean stop only the disk is to be believed. Pages whose sync fails count as clean then and are dropped with
+ * the others, so that the scan sees what the disk has. */
+static void ask_the_disk(const struct recovery *recovery)
 {
-	if (fdatasync(recovery->fd) != 0)
-		return error_set_errno(err, "fdatasync");
+	if (fdatasync(recovery->fd) != 0) {
+		journal_count_failure("fdatasync");
+		log_error("journal_recovery_sync", "lane=%u file=%s errno=%d", recovery->lane->index,
+		          recovery->entry->name, errno);
+	}
 	posix_fadvise(recovery->fd, 0, 0, POSIX_FADV_DONTNEED);
-	return true;
 }
 
 static bool scan_file(struct recovery *recovery, struct journal_file_header *header, bool rewrite,
@@ -263,7 +266,7 @@ static bool scan_file(struct recovery *recovery, struct journal_file_header *hea
 
 static bool cut(struct recovery *recovery, const struct journal_scan *scan, struct error *err)
 {
-	if (scan->file_bytes <= scan->valid_bytes)
+	if (scan->sealed || scan->file_bytes <= scan->valid_bytes)
 		return true;
 	if (ftruncate(recovery->fd, (off_t)scan->valid_bytes) != 0 || fdatasync(recovery->fd) != 0)
 		return error_set_errno(err, "cutting off the tail");
@@ -291,8 +294,8 @@ static bool recover_open(struct recovery *recovery, const struct duty *duty, str
 		take_totals(recovery->lane, header.events_before, header.dead_letters_before);
 		return list_file(recovery, &header, &scan, true, err);
 	}
-	if (!duty->clean && !ask_the_disk(recovery, err))
-		return false;
+	if (!duty->clean)
+		ask_the_disk(recovery);
 	recovery->hand_over = !indexed && options->on_recovered;
 	bool rewrite = !duty->clean && duty->newest && !indexed && !(header.flags & JOURNAL_FILE_REWRITTEN);
 	if (!scan_file(recovery, &header, rewrite, &scan, err) || !cut(recovery, &scan, err))

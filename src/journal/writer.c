@@ -358,7 +358,7 @@ static bool abandon(struct journal_writer *writer, struct error *err)
 	}
 	uint64_t freed = file->capacity - file->written;
 	file->capacity = file->written;
-	atomic_fetch_sub(&writer->journal->used_bytes, freed);
+	journal_shrink_used(writer->journal, freed);
 	atomic_store_explicit(&file->closed, true, memory_order_release);
 	return true;
 }

@@ -2,6 +2,9 @@
  * still has, nothing is invented, the start is never blocked. */
 #include "journal_fixture.h"
 
+#include <signal.h>
+#include <sys/mman.h>
+
 #define SCRATCH (access("/dev/shm", W_OK) == 0 ? "/dev/shm" : NULL)
 #define RECORDS 5
 #define VALUE_BYTES 101
@@ -360,6 +363,84 @@ static void test_lanes_change_over_crashes(void **state)
 	fixture_fini(&f);
 }
 
+/* ---- killed at any moment ---- */
+
+struct kill_state {
+	_Atomic uint64_t committed; /* shared with the child */
+};
+
+static void write_until_killed(struct fixture *f, struct kill_state *shared)
+{
+	fixture_open(f);
+	struct journal_writer *writer = journal_writer_get(f->journal, 0);
+	for (unsigned i = 0;; i++) {
+		/* From single records to batches of several files, and some discarded. */
+		unsigned count = i % 50 == 49 ? 150 : 1 + i % 4;
+		for (unsigned n = 0; n < count; n++)
+			if (!fixture_append(writer, 0, 200 + (i * 37 + n) % 900))
+				_exit(1);
+		if (i % 11 == 10) {
+			journal_writer_discard(writer);
+			continue;
+		}
+		if (!journal_writer_commit(writer, &f->err))
+			_exit(2);
+		atomic_fetch_add(&shared->committed, count);
+	}
+}
+
+static void kill_loop(bool sync)
+{
+	struct fixture f;
+	fixture_init(&f, SCRATCH);
+	f.options.sync_on_commit = sync;
+	f.options.sync_interval_ms = 1;
+	struct kill_state *shared =
+	        mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_true(shared != MAP_FAILED);
+	uint64_t kept = 0;
+	srand(7);
+	for (int round = 0; round < 25; round++) {
+		uint64_t target = atomic_load(&shared->committed) + 1 + (uint64_t)rand() % 500;
+		fflush(NULL);
+		pid_t pid = fork();
+		assert_true(pid >= 0);
+		if (pid == 0)
+			write_until_killed(&f, shared);
+		int status = 0;
+		while (atomic_load(&shared->committed) < target)
+			assert_int_equal(waitpid(pid, &status, WNOHANG), 0);
+		kill(pid, SIGKILL);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFSIGNALED(status));
+		uint64_t committed = atomic_load(&shared->committed);
+		fixture_open(&f);
+		struct fixture_read seen = fixture_read_all(&f, 0);
+		assert_int_equal(seen.gaps, 0);
+		/* All that was committed, and of what was not at most the one batch under way (150, or one whose commit
+		 * was not counted yet). */
+		assert_in_range(seen.records, committed, committed + kept + 150);
+		assert_int_equal(f.recovered, seen.records);
+		assert_int_equal(fixture_stats(&f).accepted_events, seen.records);
+		kept = seen.records - committed;
+		journal_close(&f.journal);
+	}
+	munmap(shared, sizeof(*shared));
+	fixture_fini(&f);
+}
+
+static void test_killed_disk(void **state)
+{
+	(void)state;
+	kill_loop(true);
+}
+
+static void test_killed_os(void **state)
+{
+	(void)state;
+	kill_loop(false);
+}
+
 int main(void)
 {
 	metrics_register_thread();
@@ -375,6 +456,8 @@ int main(void)
 		cmocka_unit_test(test_stale_and_moved_bytes),
 		cmocka_unit_test(test_prepared_file_is_adopted),
 		cmocka_unit_test(test_lanes_change_over_crashes),
+		cmocka_unit_test(test_killed_disk),
+		cmocka_unit_test(test_killed_os),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
