@@ -8,10 +8,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "admin/draft.h"
 #include "admin/token.h"
 #include "base/buffer.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "pipeline/snapshot.h"
 #include "json/json.h"
 
 #define VISIT_MAGIC 0x56495354u
@@ -93,6 +95,28 @@ static void answer_reload(struct admin *admin, struct visit *visit, struct reply
 		refuse(reply, 422, "reload_failed", err.message);
 }
 
+static void answer_validate(struct admin *admin, struct visit *visit, struct reply *reply)
+{
+	struct error err = { 0 };
+	(void)admin;
+	if (visit->body.failed) {
+		refuse(reply, 503, "out_of_memory", "no memory for the body");
+		return;
+	}
+	struct snapshot *snap = snapshot_current();
+	bool ok = admin_draft_judge(buffer_slice(&visit->body), snap ? snap->cfg->catalog.dir : SLICE_NONE,
+	                            &reply->body, &err);
+	snapshot_release(&snap);
+	if (ok)
+		return;
+	if (err.code == ERROR_DATA)
+		refuse(reply, 400, "bad_request", err.message);
+	else if (err.code == ERROR_MEMORY)
+		refuse(reply, 503, "out_of_memory", err.message);
+	else
+		refuse(reply, 422, "schema_refused", err.message);
+}
+
 static const struct {
 	const char *path, *method;
 	bool needs_token;
@@ -100,7 +124,7 @@ static const struct {
 } routes[] = {
 	{ "/livez", "GET", false, answer_livez },     { "/readyz", "GET", false, answer_readyz },
 	{ "/metrics", "GET", false, answer_metrics }, { "/status", "GET", false, answer_status },
-	{ "/reload", "POST", true, answer_reload },
+	{ "/reload", "POST", true, answer_reload },   { "/v1/validate", "POST", true, answer_validate },
 };
 
 static struct slice header(struct MHD_Connection *connection, const char *name)
