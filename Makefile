@@ -91,7 +91,7 @@ tsan:
 	@$(MAKE) --no-print-directory B=build-tsan SAN=thread test
 
 check: deps-check
-	@B=$(B) CFLAGS="$(CPPFLAGS) -std=c11" tests/tools/check.sh
+	@B=$(B) tests/tools/check.sh
 
 bench: deps-bench
 	@$(MAKE) --no-print-directory B=$(B) $(B)/headgate bench-programs

@@ -1,5 +1,9 @@
 #include "base/error.h"
 
+#undef error_set
+#undef error_set_errno
+#undef error_prepend
+
 #include <assert.h>
 #include <errno.h>
 #include <stdarg.h>

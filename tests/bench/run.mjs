@@ -71,11 +71,7 @@ function memoryMiB(pid, field) {
 
 async function caughtUp(hg) {
 	const began = Date.now();
-	try {
-		await waitFor(async () => (await hg.metrics()).get('headgate_forward_pending_records') === 0, { deadlineMs: 60_000, everyMs: 50, what: 'the forwarder' });
-	} catch {
-		note(`the forwarder had ${(await hg.metrics()).get('headgate_forward_pending_records')} records pending after 60 s`);
-	}
+	await hg.drained(60_000).catch((e) => note(e.message));
 	return (Date.now() - began) / 1000;
 }
 

@@ -7,7 +7,7 @@ import { Headgate, pageView, root, waitFor } from './lib/headgate.mjs';
 
 let hg;
 before(async () => { hg = await Headgate.start(); });
-after(() => hg.close());
+after(() => hg?.close());
 const bearer = () => ({ authorization: `Bearer ${hg.adminToken}` });
 const reload = (headers = bearer()) => hg.admin('/reload', { method: 'POST', headers: { 'content-length': 0, ...headers } });
 

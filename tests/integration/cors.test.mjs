@@ -5,7 +5,7 @@ import { Headgate, SERVER_KEY, pageView } from './lib/headgate.mjs';
 
 let hg;
 before(async () => { hg = await Headgate.start({ config: { sources: { dev: { origins: ['http://localhost:*', 'https://shop.example'] } } } }); });
-after(() => hg.close());
+after(() => hg?.close());
 
 const ORIGIN = 'http://localhost:3000';
 const words = (text) => (text ?? '').toLowerCase().split(/\s*,\s*/);

@@ -8,7 +8,7 @@ let hg;
 before(async () => {
 	hg = await Headgate.start({ config: { lanes: 4, sources: { dev: { dedup_group: 'shop' }, backend: { dedup_group: 'shop' } } } });
 });
-after(() => hg.close());
+after(() => hg?.close());
 const tally = (a) => [a.status, a.json?.accepted, a.json?.duplicates, a.json?.rejected];
 
 test('a retry is answered as a duplicate, and lies in the files once', async () => {

@@ -10,7 +10,7 @@ let hg;
 before(async () => {
 	hg = await Headgate.start({ config: { limits: { head_timeout_ms: '1s', body_rate_over_ms: '1s', idle_timeout_ms: '3s' } } });
 });
-after(() => hg.close());
+after(() => hg?.close());
 
 const EVENT = JSON.stringify(pageView());
 const head = (...lines) => ['POST /v1/events HTTP/1.1', 'Host: a', 'X-Write-Key: dev', ...lines, '', ''].join('\r\n');

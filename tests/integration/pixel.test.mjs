@@ -5,7 +5,7 @@ import { Headgate, uniqueId } from './lib/headgate.mjs';
 
 let hg;
 before(async () => { hg = await Headgate.start(); });
-after(() => hg.close());
+after(() => hg?.close());
 
 const pixel = (params, options = {}) => hg.request(options.method ?? 'GET', `/v1/pixel.gif?${params instanceof URLSearchParams ? params : new URLSearchParams(params)}`, options);
 function isGif(answer, status) {

@@ -4,7 +4,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 B=${B:-build}
-CFLAGS=${CFLAGS:--Iinclude -D_GNU_SOURCE -std=c11}
+CFLAGS="-Iinclude -D_GNU_SOURCE -std=c11 -DHEADGATE_VERSION='\"checked\"'"
 jobs=2
 
 c_files() { find src include tests/unit tests/bench tests/fuzz tests/fault -name '*.[ch]' 2>/dev/null | sort; }

@@ -107,7 +107,7 @@ export class Headgate {
 			'--listen', options.listen ?? '127.0.0.1:0', '--admin', '127.0.0.1:0', ...(options.args ?? [])], { env, stdio: ['ignore', 'pipe', 'pipe'] });
 		this.child = child;
 		this.exit = new Promise((done) => {
-			child.once('error', (e) => done({ code: null, signal: null, error: e }));
+			child.once('error', (e) => { this.child = null; done({ code: null, signal: null, error: e }); });
 			child.once('close', (code, signal) => {
 				if (this.child === child) this.child = null;
 				if (/Sanitizer|runtime error:/.test(this.stderr)) console.error(this.stderr);
@@ -117,13 +117,14 @@ export class Headgate {
 		child.stderr.on('data', (d) => (this.stderr += d));
 		child.stdout.on('data', (d) => (this.stdout += d));
 		if (options.expectExit) return;
-		await waitFor(() => {
-			if (!this.child) throw new Error('exited');
-			return this.stdout.includes('\n');
-		}, { deadlineMs: 30_000, everyMs: 5, what: 'the listening line' }).catch((e) => {
-			this.child?.kill('SIGKILL');
-			throw new Error(`${e.message}\nstdout: ${this.stdout}\nstderr: ${this.stderr}`);
-		});
+		const failed = await Promise.race([
+			this.exit.then((result) => `exit ${result.error ?? result.code ?? result.signal}`),
+			waitFor(() => this.stdout.includes('\n'), { deadlineMs: 30_000, everyMs: 5, what: 'the listening line' }).then(() => null, (e) => e.message),
+		]);
+		if (failed) {
+			child.kill('SIGKILL');
+			throw new Error(`${failed}\nstdout: ${this.stdout}\nstderr: ${this.stderr}`);
+		}
 		const line = this.stdout.match(/^listening public \S+:(\d+) admin \S+:(\d+)\n$/);
 		if (!line) throw new Error(`not the listening line: ${JSON.stringify(this.stdout)}`);
 		this.port = Number(line[1]);
@@ -204,8 +205,15 @@ export class Headgate {
 		}, { deadlineMs, what: `${count} events in ${topic}` });
 		return this.events(topic);
 	}
+	// By the books, not by the gauge of what is pending alone: all that was accepted has come out at the other end.
 	async drained(deadlineMs = 15_000) {
-		await waitFor(async () => (await this.metrics()).get('headgate_forward_pending_records') === 0, { deadlineMs, everyMs: 50, what: 'nothing pending' });
+		await waitFor(async () => {
+			const m = await this.metrics();
+			const open = (name) => m.get(name, { state: 'accepted' }) - ['delivered', 'poisoned', 'erased', 'quarantined'].reduce((n, state) => n + m.get(name, { state }), 0);
+			const left = { records: open('headgate_records_total'), letters: open('headgate_dead_letters_total'), pending: m.get('headgate_forward_pending_records') };
+			if (left.records || left.letters || left.pending) throw new Error(JSON.stringify(left));
+			return true;
+		}, { deadlineMs, everyMs: 20, what: 'everything delivered' });
 	}
 
 	async kill9() {
