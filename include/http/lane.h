@@ -17,6 +17,7 @@ struct answer_cache;
 struct connection;
 struct counters;
 struct exchange;
+struct expected;
 struct gzip;
 struct journal_writer;
 
@@ -58,7 +59,7 @@ struct lane {
 	uint64_t random;  /* state of the generator for request ids */
 
 	struct connection *connections; /* list */
-	struct connection **by_fd;      /* accepted, and not yet announced by the daemon */
+	struct expected *by_fd;         /* accepted, and not yet announced by the daemon */
 	size_t by_fd_size;
 	struct exchange *free_exchanges;
 	uint32_t free_count;

@@ -21,6 +21,11 @@
 /* While draining: how long a connection that sent nothing yet may stay; its request may be on the way. */
 #define DRAIN_FRESH_MS 1000
 
+/* A place of lane->by_fd. */
+struct expected {
+	struct connection *conn;
+};
+
 static void count_connections(struct http_shared *shared, int change)
 {
 	uint32_t now = change > 0 ? ++shared->connections : --shared->connections;
@@ -67,16 +72,16 @@ static bool expect_fd(struct lane *lane, int fd)
 		size_t size = lane->by_fd_size ? lane->by_fd_size : 256;
 		while (size <= at)
 			size *= 2;
-		struct connection **grown = realloc(lane->by_fd, size * sizeof(*grown));
+		struct expected *grown = realloc(lane->by_fd, size * sizeof(*grown));
 		if (!grown)
 			return false;
 		memset(grown + lane->by_fd_size, 0, (size - lane->by_fd_size) * sizeof(*grown));
 		lane->by_fd = grown;
 		lane->by_fd_size = size;
 	}
-	if (lane->by_fd[at]) {
-		connection_free(lane->by_fd[at]);
-		lane->by_fd[at] = NULL;
+	if (lane->by_fd[at].conn) {
+		connection_free(lane->by_fd[at].conn);
+		lane->by_fd[at].conn = NULL;
 	}
 	return true;
 }
@@ -114,7 +119,7 @@ static struct connection *connection_admit(struct lane *lane, int fd, const stru
 	conn->peer_text = (struct slice) { conn->peer_bytes, address_format(&conn->peer, conn->peer_bytes) };
 	count_connections(shared, 1);
 	lane->connection_count++;
-	lane->by_fd[fd] = conn;
+	lane->by_fd[fd].conn = conn;
 	return conn;
 }
 
@@ -142,8 +147,8 @@ bool connection_accept(struct lane *lane)
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 		if (MHD_add_connection(lane->daemon, fd, address, len) != MHD_YES) {
 			/* the daemon closed the descriptor */
-			connection_free(lane->by_fd[fd]);
-			lane->by_fd[fd] = NULL;
+			connection_free(lane->by_fd[fd].conn);
+			lane->by_fd[fd].conn = NULL;
 			counters_refused("memory");
 		}
 	}
@@ -157,9 +162,9 @@ void connection_notify(void *cls, struct MHD_Connection *handle, void **slot, en
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
 		const union MHD_ConnectionInfo *info =
 		        MHD_get_connection_info(handle, MHD_CONNECTION_INFO_CONNECTION_FD);
-		struct connection *conn = lane->by_fd[info->connect_fd];
+		struct connection *conn = lane->by_fd[info->connect_fd].conn;
 		assert(conn && conn->magic == CONNECTION_MAGIC);
-		lane->by_fd[info->connect_fd] = NULL;
+		lane->by_fd[info->connect_fd].conn = NULL;
 		list_add(lane, conn);
 		*slot = conn;
 		return;
@@ -288,8 +293,8 @@ void connection_sweep(struct lane *lane)
 void connection_free_all(struct lane *lane)
 {
 	for (size_t i = 0; i < lane->by_fd_size; i++) {
-		if (lane->by_fd[i])
-			connection_free(lane->by_fd[i]);
+		if (lane->by_fd[i].conn)
+			connection_free(lane->by_fd[i].conn);
 	}
 	free(lane->by_fd);
 	lane->by_fd = NULL;

