@@ -1,5 +1,5 @@
 /* What ties the dedup table to the journal: keys of recovered records, key indexes of sealed files, both at start.
- * The functions fit struct journal_options. */
+ * The functions fit struct journal_options; their context is the struct dedup_recovery. */
 #ifndef HEADGATE_DEDUP_RECOVERY_H
 #define HEADGATE_DEDUP_RECOVERY_H
 
@@ -17,10 +17,10 @@ bool dedup_recovery_init(struct dedup_recovery *recovery, struct dedup *dedup, c
 /* Inserts the keys of all indexes; unlinks those that are expired, and damaged ones, so that has_index says no and the
  * journal file is scanned. Called by the others when it was not called yet: after the journal took the lock. */
 void dedup_recovery_load(struct dedup_recovery *recovery);
-void dedup_recovery_on_record(void *recovery, uint32_t lane, const struct journal_record *record);
-bool dedup_recovery_has_index(void *recovery, uint32_t lane, const char *file_name);
+void dedup_recovery_on_record(void *context, uint32_t lane, const struct journal_record *record);
+bool dedup_recovery_has_index(void *context, uint32_t lane, const char *file_name);
 /* Thread: keeper. */
-bool dedup_recovery_write_index(void *recovery, uint32_t lane, const char *file_path, const char *file_name,
+bool dedup_recovery_write_index(void *context, uint32_t lane, const char *file_path, const char *file_name,
                                 struct error *err);
 
 #endif

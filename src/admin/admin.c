@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -135,7 +136,7 @@ static struct slice header(struct MHD_Connection *connection, const char *name)
 /* The name without its port; brackets of an IPv6 address stay. */
 static struct slice host_name(struct slice host)
 {
-	size_t end = host.len;
+	size_t end;
 	if (host.len && host.at[0] == '[')
 		end = slice_find(host, ']') + 1;
 	else
@@ -279,10 +280,7 @@ static bool make_address(const struct config_address *listen, struct sockaddr_st
 	memcpy(host, listen->host.at, listen->host.len);
 	host[listen->host.len] = '\0';
 	bool is_v6 = strchr(host, ':') != NULL;
-	size_t len = strlen(host);
-	memcpy(admin->host, is_v6 ? "[" : "", is_v6);
-	memcpy(admin->host + is_v6, host, len);
-	memcpy(admin->host + is_v6 + len, is_v6 ? "]" : "", (size_t)is_v6 + 1);
+	snprintf(admin->host, sizeof admin->host, "%s%s%s", is_v6 ? "[" : "", host, is_v6 ? "]" : "");
 	memset(to, 0, sizeof *to);
 	if (is_v6) {
 		struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)to;

@@ -3,6 +3,8 @@
  * asked (duplicate names, NUL escapes, bad UTF-8) makes a document invalid here as well. */
 #include "admin/draft.h"
 
+#include <assert.h>
+
 #include "catalog/schema.h"
 #include "event/write.h"
 
@@ -82,6 +84,7 @@ static bool judge(struct slice body, struct slice schemas, struct arena *arena, 
 	struct request request = { 0 };
 	if (!read_request(body, &request, arena, err))
 		return false;
+	assert(request.doc.nodes);
 	const struct schema_options options = { .root = schemas,
 		                                .path = SLICE("events/draft/1-0-0.json"),
 		                                .name = SLICE("draft") };

@@ -15,5 +15,6 @@ extern const char config_embedded_end[] __attribute__((visibility("hidden")));
 
 struct slice config_embedded(void)
 {
-	return (struct slice) { config_embedded_begin, (size_t)(config_embedded_end - config_embedded_begin) };
+	return (struct slice) { config_embedded_begin,
+		                (size_t)((uintptr_t)config_embedded_end - (uintptr_t)config_embedded_begin) };
 }

@@ -97,7 +97,7 @@ static bool is_topic_name(struct slice s)
 static bool set_text(const struct config_key *key, struct slice *to, const struct config_value *value,
                      struct arena *arena, struct error *err)
 {
-	struct slice text;
+	struct slice text = SLICE_NONE;
 	if (!get_text(value, "a string", &text, arena, err))
 		return false;
 	if (text.len == 0 || memchr(text.at, 0, text.len))
@@ -126,7 +126,7 @@ static bool set_choice(const struct config_key *key, void *to, const struct conf
                        struct error *err)
 {
 	char what[128];
-	struct slice text, rest = slice_of(key->range);
+	struct slice text = SLICE_NONE, rest = slice_of(key->range);
 	snprintf(what, sizeof(what), "one of %s", key->range);
 	if (!get_text(value, what, &text, arena, err))
 		return false;
@@ -143,7 +143,7 @@ static bool set_choice(const struct config_key *key, void *to, const struct conf
 static bool get_number(const struct config_key *key, const struct config_value *value, uint64_t *out)
 {
 	const struct json_doc *doc = &value->text->doc;
-	int64_t number;
+	int64_t number = 0;
 	if (type_of(value) == JSON_NUMBER) {
 		if (!json_to_i64(doc, value->node, &number) || number < 0)
 			return false;
@@ -201,7 +201,7 @@ bool config_address_parse(struct slice text, struct config_address *out)
 {
 	uint8_t binary[16];
 	char host[INET6_ADDRSTRLEN];
-	uint64_t port;
+	uint64_t port = 0;
 	size_t colon = text.len;
 	while (colon > 0 && text.at[colon - 1] != ':')
 		colon--;
@@ -230,7 +230,7 @@ static bool set_address(struct config_address *to, const struct config_value *va
 {
 	static const char what[] =
 	        "an address and port such as 127.0.0.1:8080, 0.0.0.0:8080 (all addresses) or [::1]:8080";
-	struct slice text;
+	struct slice text = SLICE_NONE;
 	if (!get_text(value, what, &text, arena, err))
 		return false;
 	if (!config_address_parse(text, to))
@@ -309,7 +309,7 @@ static bool each_text(const struct config_key *key, void *field, const struct co
 static bool add_text(const struct config_key *key, void *field, const struct config_value *value, struct arena *arena,
                      struct error *err)
 {
-	struct slice text;
+	struct slice text = SLICE_NONE;
 	if (!get_text(value, "a string in the list", &text, arena, err))
 		return false;
 	if (text.len == 0 || memchr(text.at, 0, text.len))
@@ -327,8 +327,8 @@ static bool add_network(const struct config_key *key, void *field, const struct 
                         struct arena *arena, struct error *err)
 {
 	static const char what[] = "an address or network such as \"10.0.0.0/8\" or \"::1\"";
-	struct slice text;
-	struct config_network network;
+	struct slice text = SLICE_NONE;
+	struct config_network network = { { 0 }, 0 };
 	(void)key;
 	if (!get_text(value, what, &text, arena, err))
 		return false;
@@ -380,7 +380,7 @@ static bool set_pair(void *field, struct slice name, const struct config_value *
 static bool set_route(void *field, struct slice name, const struct config_value *value, struct arena *arena,
                       struct error *err)
 {
-	struct slice route;
+	struct slice route = SLICE_NONE;
 	size_t star = slice_find(name, '*');
 	if (name.len == 0 || name.at[0] != '/' || (star < name.len && star + 1 < name.len))
 		return config_value_complain(value, arena, err,

@@ -95,8 +95,8 @@ static bool insert_all(struct dedup *dedup, const struct index_header *header, c
 bool dedup_index_load(struct dedup *dedup, const char *path, int64_t wall_ms, bool *all_expired, struct error *err)
 {
 	struct arena arena;
-	struct slice bytes;
-	struct index_header header;
+	struct slice bytes = SLICE_NONE;
+	struct index_header header = { 0 };
 	*all_expired = false;
 	arena_init(&arena, INDEX_FILE_MAX_BYTES + 65536);
 	bool ok = file_read(&arena, path, INDEX_FILE_MAX_BYTES, &bytes, err);
