@@ -24,6 +24,7 @@ struct service {
 	struct http_server *http;
 	struct admin *admin;
 	int64_t started_ms;
+	uint64_t evicted_counted; /* of dedup keys, in the metric; main's thread */
 	_Atomic bool draining, failed;
 	pthread_mutex_t reload_mutex;
 	char reload_error[512]; /* of the last reload; empty: it went well */
@@ -35,7 +36,7 @@ bool service_is_ready(void *service, struct buffer *reason);
 void service_status(void *service, struct buffer *json);
 /* Reads config and catalog anew and swaps them, all or nothing. Thread: any. */
 bool service_reload(void *service, struct error *err);
-/* Sets the gauges that nobody sets as things happen; each second. */
+/* Sets the gauges that nobody sets as things happen; each second. Thread: main. */
 void service_set_gauges(struct service *service);
 
 int command_serve(const struct config_options *options);

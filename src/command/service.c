@@ -44,6 +44,8 @@ void service_set_gauges(struct service *service)
 	metrics_set(metrics_series0(METRIC_JOURNAL_DISK), (int64_t)journal.disk_bytes);
 	metrics_set(metrics_series0(METRIC_JOURNAL_BUDGET), (int64_t)journal.budget_bytes);
 	metrics_set(metrics_series0(METRIC_DEDUP_ENTRIES), (int64_t)dedup.entries);
+	metrics_add(metrics_series0(METRIC_DEDUP_EVICTED), dedup.evicted - service->evicted_counted);
+	service->evicted_counted = dedup.evicted;
 }
 
 static void put_text(struct buffer *json, const char *name, struct slice value)
@@ -102,15 +104,27 @@ static void put_catalog(const struct snapshot *snap, struct buffer *json)
 	buffer_append(json, SLICE("},"));
 }
 
-static void put_sources(const struct snapshot *snap, struct buffer *json)
+/* How far back a source's events are really recognised: less than its window where the full table had to drop keys. */
+static uint64_t true_window_ms(const struct dedup_stats *dedup, const struct source *source)
 {
+	int64_t early_ms = dedup->oldest_kept_until_ms - clock_wall_ms();
+	if (early_ms <= 0)
+		return source->dedup_window_ms;
+	return (uint64_t)early_ms < source->dedup_window_ms ? source->dedup_window_ms - (uint64_t)early_ms : 0;
+}
+
+static void put_sources(const struct service *service, const struct snapshot *snap, struct buffer *json)
+{
+	struct dedup_stats dedup;
+	dedup_stats(service->dedup, &dedup);
 	buffer_append(json, SLICE("\"sources\":["));
 	for (size_t i = 0; i < snap->cfg->sources_count; i++) {
 		const struct source *source = &snap->cfg->sources[i];
 		buffer_append(json, i ? SLICE(",{") : SLICE("{"));
 		put_text(json, "name", source->name);
-		buffer_append_format(json, "\"kind\":\"%s\",\"dedup_window_ms\":%llu}", source_kind_name(source->kind),
-		                     (unsigned long long)source->dedup_window_ms);
+		buffer_append_format(json, "\"kind\":\"%s\",\"dedup_window_ms\":%llu,\"dedup_true_window_ms\":%llu}",
+		                     source_kind_name(source->kind), (unsigned long long)source->dedup_window_ms,
+		                     (unsigned long long)true_window_ms(&dedup, source));
 	}
 	buffer_append(json, SLICE("],"));
 }
@@ -145,7 +159,7 @@ void service_status(void *context, struct buffer *json)
 	put_journal(service, json);
 	put_dedup(service, json);
 	put_catalog(snap, json);
-	put_sources(snap, json);
+	put_sources(service, snap, json);
 	put_reload(service, json);
 	buffer_append(json, SLICE("\"http\":"));
 	http_server_status(service->http, json);
