@@ -1,5 +1,6 @@
 // deploy/: the systemd unit as systemd's own tools judge it, and nginx.conf as a real nginx runs it in front of the real
-// binary. Between the two stands a TCP proxy that counts the connections nginx makes.
+// binary; between the two stands a TCP proxy that counts the connections nginx makes. And README.md: its examples are run
+// as they stand there and answered as it says.
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -254,5 +255,47 @@ describe('nginx', () => {
 		proxy.heal();
 		assert.equal((await waitFor(async () => { const a = await post(event); return a.status === 200 && a; }, { what: 'nginx finds headgate again' })).status, 200);
 		assert.equal((await stored(event.event_id)).length, 1);
+	});
+});
+
+describe('README', () => {
+	const text = read('README.md');
+	// Ids that the server gives, and the white space of what is broken into lines for reading.
+	const plain = (json) => json.replace(/\n */g, '').trim().replace(/[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}/g, 'UUID');
+
+	test('its first events are answered as it says, and lie where it says', async (t) => {
+		const hg = await Headgate.start({ config: { sources: { dev: { consent_defaults: { personalization: 'granted', functional: 'granted' } } } } });
+		t.after(() => hg.close());
+		const shell = (command) => run('bash', ['-c', command.replaceAll('127.0.0.1:8080', `127.0.0.1:${hg.port}`).replaceAll('127.0.0.1:9090', `127.0.0.1:${hg.adminPort}`)], { cwd: hg.home });
+		const commands = [...text.matchAll(/^ {4}curl [^\n]*\/v1\/events[^\n]*\n(?: {6}[^\n]*\n)+/gm)].map((m) => m[0]);
+		const [first, accepted, duplicate, rejected, line] = [...text.matchAll(/```json\n([\s\S]*?)```/g)].map((m) => plain(m[1]));
+		assert.equal(commands.length, 3);
+		assert.equal(plain(shell(commands[0])), first);
+		assert.equal(plain(shell(commands[1])), accepted);
+		assert.equal(plain(shell(commands[1])), duplicate);
+		assert.equal(plain(shell(commands[2])), rejected);
+		const [, pixel] = text.match(/<img src="([^"]+)"/);
+		assert.equal(shell(`curl -s -o /dev/null -w '%{http_code} %{content_type}' '${pixel}'`), '200 image/gif');
+		assert.equal(shell(text.match(/^ {4}(curl -X POST .*\/reload)$/m)[1]), '{"reloaded":true}');
+
+		const events = await hg.delivered(3);
+		const told = JSON.parse(line);
+		const stored = events.find((e) => e.event === 'purchase');
+		const { position, received_at: received, ids } = stored;
+		assert.deepEqual(ids, { anonymous_id: 'visitor-1' });
+		// Where, when and from which curl is this run's; all else, and the order of members, is as written.
+		assert.equal(JSON.stringify({ ...told, position, event_time: stored.event_time, received_at: received, context: stored.context }), JSON.stringify(stored));
+		assert.ok(existsSync(join(hg.home, 'data/events/headgate.events', received.slice(0, 10), `${received.slice(11, 13)}.ndjson`)));
+		await hg.delivered(1, 'headgate.rejected');
+	});
+
+	test('its configuration is one that is taken', (t) => {
+		const dir = mkdtempSync(join(tmpdir(), 'headgate-readme-'));
+		t.after(() => rmSync(dir, { recursive: true }));
+		writeFileSync(join(dir, 'headgate.jsonc'), text.match(/```jsonc\n([\s\S]*?)```/)[1]);
+		const env = { ...process.env, HEADGATE_CATALOG__DIR: join(root, 'schemas') };
+		delete env.HEADGATE_BINARY;
+		delete env.HEADGATE_CACHE;
+		assert.match(run(binary, ['check', '--config', join(dir, 'headgate.jsonc')], { env }), /OK\n$/);
 	});
 });
