@@ -5,8 +5,8 @@
 
 #include "base/error.h"
 #include "base/slice.h"
-#include "json/violation.h"
 #include "json/json.h"
+#include "json/violation.h"
 
 struct catalog;
 struct schema; /* a compiled program */

@@ -31,11 +31,11 @@ struct service {
 	int64_t reloaded_ms;    /* 0: never */
 };
 
-/* For the admin listener. Thread: admin's. */
-bool service_is_ready(void *service, struct buffer *reason);
-void service_status(void *service, struct buffer *json);
+/* For the admin listener: `context` is the service. Thread: the admin listener. */
+bool service_is_ready(void *context, struct buffer *reason);
+void service_status(void *context, struct buffer *json);
 /* Reads config and catalog anew and swaps them, all or nothing. Thread: any. */
-bool service_reload(void *service, struct error *err);
+bool service_reload(void *context, struct error *err);
 /* Sets the gauges that nobody sets as things happen; each second. Thread: main. */
 void service_set_gauges(struct service *service);
 

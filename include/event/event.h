@@ -45,7 +45,7 @@ struct event_warning {
 /* One identifier: a member of `ids`, or one of the top-level ids. */
 struct event_id_pair {
 	struct slice name;
-	uint32_t value;          /* node: a string or an integer */
+	uint32_t value; /* node: a string or an integer */
 };
 
 struct event_limits {
