@@ -74,7 +74,7 @@ struct file_out *file_out_create(const char *path, uint64_t committed_bytes)
 		free(out);
 		return NULL;
 	}
-	strcpy(out->path, path);
+	memcpy(out->path, path, strlen(path) + 1);
 	out->topic = (struct slice) { out->path, topic_len };
 	out->fd = -1;
 	out->committed_bytes = out->written_bytes = committed_bytes;

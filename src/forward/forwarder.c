@@ -293,6 +293,7 @@ static void *run(void *argument)
 	struct forwarder *fw = argument;
 	if (fw->magic != MAGIC)
 		abort();
+	pthread_setname_np(pthread_self(), "forwarder");
 	metrics_register_thread();
 	for (;;) {
 		bool stopping = is_stopping(fw); /* before reading: what was committed before the stop goes out */

@@ -66,6 +66,11 @@ ssize_t pwrite(int fd, const void *bytes, size_t len, off_t offset)
 	return goes_wrong() ? -1 : syscall(SYS_pwrite64, fd, bytes, len, offset);
 }
 
+int unlink(const char *path)
+{
+	return goes_wrong() ? -1 : (int)syscall(SYS_unlink, path);
+}
+
 int fdatasync(int fd)
 {
 	return goes_wrong() ? -1 : (int)syscall(SYS_fdatasync, fd);
@@ -228,9 +233,9 @@ static void count_file(const char *path, int seen[RECORDS + 1])
 {
 	char line[128];
 	int last = 0, n;
-	FILE *file = fopen(path, "r");
+	gzFile file = gzopen(path, "r"); /* reads plain files too */
 	assert_non_null(file);
-	while (fgets(line, sizeof line, file)) {
+	while (gzgets(file, line, sizeof line)) {
 		assert_int_equal(line[strlen(line) - 1], '\n');
 		line[strlen(line) - 1] = '\0';
 		assert_int_equal(sscanf(line, "{\"n\":%d,", &n), 1);
@@ -240,7 +245,7 @@ static void count_file(const char *path, int seen[RECORDS + 1])
 		last = n;
 		seen[n]++;
 	}
-	fclose(file);
+	gzclose(file);
 }
 
 static void assert_once_each(int count)
@@ -473,6 +478,47 @@ static void test_closed_hours_are_compressed(void **state)
 	assert_int_equal(*at, '\0');
 }
 
+/* The clock moves on, closed hours are compressed; `at`: the call at which the process dies, 0: it lives. */
+static bool age_and_die_at(long at)
+{
+	int status;
+	pid_t child = fork();
+	if (child == 0) {
+		struct error err = { 0 };
+		struct sink_position lane = { 0 };
+		struct sink *sink = open_sink(0, true);
+		wall = HOUR0 + 2 * HOUR_MS;
+		trouble = at ? DIE : NO_TROUBLE;
+		calls_left = at;
+		if (!sink->ops->recover(sink, &lane, 1, &err))
+			_exit(1);
+		wall += 6 * 60000;
+		for (int i = 0; i < 20; i++)
+			sink->ops->idle(sink);
+		_exit(0);
+	}
+	waitpid(child, &status, 0);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) != 1);
+	return WEXITSTATUS(status) == 42;
+}
+
+static void test_death_while_compressing(void **state)
+{
+	(void)state;
+	bool died = true;
+	for (long at = 1; died; at++) {
+		deliver(RECORDS);
+		died = age_and_die_at(at);
+		age_and_die_at(0);
+		assert_false(exists("events/headgate.events/2026-11-22/02.ndjson"));
+		assert_true(exists("events/headgate.events/2026-11-22/02.ndjson.gz"));
+		assert_true(exists("events/headgate.events/2026-11-22/04.ndjson"));
+		assert_once_each(RECORDS);
+		remove_tree(path_of("events"));
+		unlink(path_of("files.checkpoint"));
+	}
+}
+
 static void test_old_hours_are_deleted(void **state)
 {
 	(void)state;
@@ -506,6 +552,7 @@ int main(void)
 		TEST(test_it_goes_on_where_kafka_stopped),
 		TEST(test_hours_are_closed_when_they_are_over),
 		TEST(test_closed_hours_are_compressed),
+		TEST(test_death_while_compressing),
 		TEST(test_old_hours_are_deleted),
 	};
 	log_init(LOG_ERROR, LOG_FORMAT_TEXT);
