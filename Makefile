@@ -52,7 +52,7 @@ $(B)/headgate: $(B)/src/main.o $(B)/libheadgate.a
 # The version changes with each commit: what carries it is built again when it does.
 $(B)/version: FORCE
 	@mkdir -p $(B); echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' >$@
-$(B)/src/main.o: $(B)/version
+$(B)/src/command/version.o: $(B)/version
 $(B)/src/config/embedded.o: config/headgate.jsonc
 
 $(B)/libheadgate.a: $(LIBOBJ)
