@@ -37,10 +37,10 @@ describe('systemd', () => {
 	test('the unit is verified without a word', () => {
 		assert.equal(run('systemd-analyze', ['verify', '--man=no', unit]), '');
 	});
-	test('its exposure is at most 1.2', () => {
-		const report = run('systemd-analyze', ['security', '--offline=true', '--no-pager', '--threshold=12', unit]);
+	test('its exposure is at most 1.1', () => {
+		const report = run('systemd-analyze', ['security', '--offline=true', '--no-pager', '--threshold=11', unit]);
 		const level = Number(report.match(/Overall exposure level for headgate.service: ([\d.]+)/)[1]);
-		assert.ok(level <= 1.2, report);
+		assert.ok(level <= 1.1, report);
 	});
 	test('a stop is given longer than the drain takes', () => {
 		const [, drain] = read('include/config/config_keys.def').match(/"drain_timeout_ms".*"\\"(\d+)s\\""/);
