@@ -15,6 +15,7 @@ struct admin_options {
 	struct slices hosts;     /* further values of Host that are served */
 	void *context;
 	/* The callbacks run in the admin thread. */
+	void (*set_gauges)(void *context); /* before /metrics is rendered */
 	bool (*readyz)(void *context, struct buffer *reason);
 	void (*status)(void *context, struct buffer *json);
 	bool (*reload)(void *context, struct error *err);

@@ -36,8 +36,8 @@ bool service_is_ready(void *context, struct buffer *reason);
 void service_status(void *context, struct buffer *json);
 /* Reads config and catalog anew and swaps them, all or nothing. Thread: any. */
 bool service_reload(void *context, struct error *err);
-/* Sets the gauges that nobody sets as things happen; each second. Thread: main. */
-void service_set_gauges(struct service *service);
+/* Sets the gauges that nobody sets as things happen. */
+void service_set_gauges(void *context);
 
 int command_serve(const struct config_options *options);
 

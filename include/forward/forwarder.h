@@ -16,6 +16,8 @@ struct forwarder *forwarder_start(struct journal *journal, const struct config *
 /* Hands on what is committed until nothing is left or deadline_ms have passed, then ends the thread. What is left stays
  * in the journal. */
 void forwarder_stop(struct forwarder **forwarder, int deadline_ms);
+/* Sets the gauges to what holds now. Thread: any. */
+void forwarder_set_gauges(struct forwarder *forwarder);
 /* Appends a JSON object: sink, state, the reason if it is stalled, per lane position and pending records, age of the
  * oldest undelivered one. Thread: any, but not once forwarder_stop may have returned. */
 void forwarder_status(struct forwarder *forwarder, struct buffer *json);

@@ -20,7 +20,8 @@ struct standing {
 	uint32_t lane_count;
 	struct sink_position lanes[JOURNAL_LANES_MAX]; /* what the sink has */
 	struct tally_books books;
-	int64_t oldest_ms; /* received_ms of the oldest record read and not settled; 0: none */
+	int64_t oldest_ms;        /* received_ms of the oldest record read and not settled; 0: none */
+	int64_t pending_since_ms; /* when something was first seen pending; 0: nothing is */
 	uint32_t pending_series, oldest_series;
 };
 

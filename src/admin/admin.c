@@ -75,7 +75,7 @@ static void answer_readyz(struct admin *admin, struct visit *visit, struct reply
 static void answer_metrics(struct admin *admin, struct visit *visit, struct reply *reply)
 {
 	(void)visit;
-	(void)admin;
+	admin->options.set_gauges(admin->options.context);
 	reply->content_type = "text/plain; version=0.0.4; charset=utf-8";
 	metrics_render(&reply->body);
 }

@@ -104,6 +104,7 @@ static bool open_listeners(struct service *service, uint32_t lanes, struct error
 		                             .token_file = cfg->admin.token_file,
 		                             .hosts = cfg->admin.hosts,
 		                             .context = service,
+		                             .set_gauges = service_set_gauges,
 		                             .readyz = service_is_ready,
 		                             .status = service_status,
 		                             .reload = service_reload };
@@ -146,10 +147,9 @@ static void wait_for_end(struct service *service, int signal_fd)
 {
 	struct pollfd fds[] = { { .fd = signal_fd, .events = POLLIN }, { .fd = fatal_fd, .events = POLLIN } };
 	while (!atomic_load(&service->failed)) {
-		int ready = poll(fds, 2, 1000);
+		int ready = poll(fds, 2, -1);
 		if (ready > 0 && (fds[0].revents & POLLIN) && take_signal(service, signal_fd))
 			return;
-		service_set_gauges(service);
 	}
 }
 
@@ -161,10 +161,10 @@ static void close_all(struct service *service)
 	atomic_store(&service->draining, true);
 	if (service->http)
 		http_server_drain(service->http, failed ? LAST_ANSWERS_MS : deadline_ms);
+	admin_stop(&service->admin); /* it asks the parts that go away below */
 	http_server_stop(&service->http);
 	int left_ms = deadline_ms - (int)(clock_monotonic_ms() - begun_ms);
 	forwarder_stop(&service->forwarder, failed || left_ms < 0 ? 0 : left_ms);
-	admin_stop(&service->admin);
 	snapshot_publish(NULL);
 	journal_close(&service->journal);
 	dedup_destroy(&service->dedup);

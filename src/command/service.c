@@ -35,8 +35,9 @@ bool service_is_ready(void *context, struct buffer *reason)
 	return !why;
 }
 
-void service_set_gauges(struct service *service)
+void service_set_gauges(void *context)
 {
+	struct service *service = context;
 	struct journal_stats journal;
 	struct dedup_stats dedup;
 	journal_stats(service->journal, &journal);
@@ -46,6 +47,7 @@ void service_set_gauges(struct service *service)
 	metrics_set(metrics_series0(METRIC_DEDUP_ENTRIES), (int64_t)dedup.entries);
 	metrics_add(metrics_series0(METRIC_DEDUP_EVICTED), dedup.evicted - service->evicted_counted);
 	service->evicted_counted = dedup.evicted;
+	forwarder_set_gauges(service->forwarder);
 }
 
 static void put_text(struct buffer *json, const char *name, struct slice value)

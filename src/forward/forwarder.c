@@ -406,6 +406,11 @@ void forwarder_stop(struct forwarder **forwarder, int deadline_ms)
 	*forwarder = NULL;
 }
 
+void forwarder_set_gauges(struct forwarder *fw)
+{
+	standing_publish(&fw->standing);
+}
+
 void forwarder_status(struct forwarder *forwarder, struct buffer *json)
 {
 	pthread_mutex_lock(&forwarder->lock);

@@ -74,17 +74,26 @@ static uint64_t pending(struct standing *standing)
 	return accepted > gone ? accepted - gone : 0;
 }
 
-static int64_t oldest_seconds(const struct standing *standing)
+/* While the sink cannot be reached no record has been read yet: then it is the time since something was seen pending,
+ * which is less than the truth after a restart, but grows. */
+static int64_t oldest_seconds(struct standing *standing, uint64_t pending_records)
 {
-	int64_t age_ms = standing->oldest_ms ? clock_wall_ms() - standing->oldest_ms : 0;
+	int64_t now_ms = clock_wall_ms();
+	if (pending_records == 0)
+		standing->pending_since_ms = 0;
+	else if (standing->pending_since_ms == 0)
+		standing->pending_since_ms = now_ms;
+	int64_t since_ms = standing->oldest_ms ? standing->oldest_ms : standing->pending_since_ms;
+	int64_t age_ms = since_ms ? now_ms - since_ms : 0;
 	return age_ms > 0 ? age_ms / 1000 : 0;
 }
 
 void standing_publish(struct standing *standing)
 {
 	pthread_mutex_lock(&standing->lock);
-	metrics_set(standing->pending_series, (int64_t)pending(standing));
-	metrics_set(standing->oldest_series, oldest_seconds(standing));
+	uint64_t records = pending(standing);
+	metrics_set(standing->pending_series, (int64_t)records);
+	metrics_set(standing->oldest_series, oldest_seconds(standing, records));
 	pthread_mutex_unlock(&standing->lock);
 }
 
@@ -99,8 +108,9 @@ void standing_write(struct standing *standing, struct buffer *json)
 		buffer_append(json, SLICE(",\"reason\":"));
 		json_write_string_safe(json, slice_of(standing->reason));
 	}
+	uint64_t records = pending(standing);
 	buffer_append_format(json, ",\"pending\":%" PRIu64 ",\"oldest_undelivered_seconds\":%" PRId64 ",\"lanes\":[",
-	                     pending(standing), oldest_seconds(standing));
+	                     records, oldest_seconds(standing, records));
 	for (uint32_t i = 0; i < standing->lane_count; i++) {
 		const struct sink_position *at = &standing->lanes[i];
 		buffer_append_format(json, "%s{\"lane\":%" PRIu32 ",\"epoch\":%" PRIu64 ",\"counter\":%" PRIu64 "}",

@@ -22,6 +22,11 @@ static struct admin *admin;
 static bool is_ready = true, reload_works = true;
 static int reloads;
 
+static void set_gauges(void *context)
+{
+	assert_ptr_equal(context, folder);
+}
+
 static bool readyz(void *context, struct buffer *reason)
 {
 	assert_ptr_equal(context, folder);
@@ -50,6 +55,7 @@ static struct admin_options options_of(uint16_t port)
 		                        .token_file = slice_of(token_file),
 		                        .hosts = { more_hosts, 2 },
 		                        .context = folder,
+		                        .set_gauges = set_gauges,
 		                        .readyz = readyz,
 		                        .status = status,
 		                        .reload = reload };
