@@ -124,6 +124,8 @@ struct address address_of_client(const struct address *peer, const struct slice 
 		return *peer;
 	for (size_t i = count; i-- > 0;) {
 		struct slice rest = forwarded_for[i];
+		if (rest.len == 0)
+			return *peer;
 		for (bool more = true; more;) {
 			size_t comma = rest.len;
 			while (comma > 0 && rest.at[comma - 1] != ',')

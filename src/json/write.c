@@ -72,6 +72,8 @@ static bool must_escape(unsigned char c)
 void json_write_string(struct buffer *out, struct slice text)
 {
 	size_t done = 0;
+	if (text.len == 0)
+		text = SLICE(""); /* no arithmetic on NULL */
 	/* One growth for the usual string, which needs no escape. */
 	if (!buffer_reserve(out, text.len + 2))
 		return;
