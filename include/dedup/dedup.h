@@ -82,8 +82,9 @@ struct dedup_entry {
 	struct dedup_key key;
 	uint64_t tag;
 };
-/* Sorts `entries` in place, drops zero keys, writes durably (tmp, fdatasync, rename, fsync of the directory). */
-MUST_CHECK bool dedup_index_write(const char *path, struct dedup_entry *entries, size_t count, struct error *err);
+/* Drops zero keys, sorts, writes durably (tmp, fdatasync, rename, fsync of the directory). `entries` points to `count`
+ * struct dedup_entry, or anything laid out like it. */
+MUST_CHECK bool dedup_index_write(const char *path, const void *entries, size_t count, struct error *err);
 /* Inserts all unexpired entries of a file; *all_expired tells that the file may be unlinked. A damaged file is an error
  * of code DATA (the caller scans the journal file again if it still has it). */
 MUST_CHECK bool dedup_index_load(struct dedup *dedup, const char *path, int64_t wall_ms, bool *all_expired,

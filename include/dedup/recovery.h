@@ -21,6 +21,6 @@ void dedup_recovery_on_record(void *context, uint32_t lane, const struct journal
 bool dedup_recovery_has_index(void *context, uint32_t lane, const char *file_name);
 /* Thread: keeper. */
 bool dedup_recovery_write_index(void *context, uint32_t lane, const char *file_path, const char *file_name,
-                                struct error *err);
+                                const struct journal_key_entry *entries, size_t count, struct error *err);
 
 #endif

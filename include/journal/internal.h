@@ -18,6 +18,15 @@
 #define JOURNAL_INLINE_FILE_BYTES (4U << 20) /* made by the lane itself when the keeper is late */
 #define JOURNAL_MARGIN_BYTES (2U << 20)
 #define JOURNAL_BATCH_BYTES ((size_t)256 * 1024)
+#define JOURNAL_KEYS_BYTES_PER_LANE ((size_t)12 << 20) /* for all files not yet indexed */
+
+/* The keys of what was written to a file. Lane thread; the keeper's once the file is closed. */
+struct journal_keys {
+	struct journal_key_entry *entries;
+	size_t count, capacity;
+	size_t committed; /* those behind belong to the batch being written */
+	bool unknown;     /* a recovered file, or given up */
+};
 
 struct journal_file {
 	struct journal_file *next;  /* lane mutex */
@@ -25,10 +34,11 @@ struct journal_file {
 	uint64_t epoch, first;
 	_Atomic uint64_t capacity; /* bytes of the file; records end before capacity - JOURNAL_SEAL_BYTES */
 	uint32_t salt_crc;
-	uint64_t written;                   /* lane thread: end of what was written */
-	uint64_t written_last;              /* lane thread: last counter written, first - 1: none */
-	_Atomic uint64_t end;               /* end of what is committed; readers go no further */
-	_Atomic uint64_t last;              /* last counter committed; final once closed */
+	uint64_t written;      /* lane thread: end of what was written */
+	uint64_t written_last; /* lane thread: last counter written, first - 1: none */
+	_Atomic uint64_t end;  /* end of what is committed; readers go no further */
+	_Atomic uint64_t last; /* last counter committed; final once closed */
+	struct journal_keys keys;
 	uint64_t dead_letter_written;       /* lane thread: bytes of dead letters written */
 	_Atomic uint64_t dead_letter_bytes; /* of dead letters committed */
 	_Atomic bool closed;                /* nothing will be added */
@@ -88,6 +98,7 @@ struct journal {
 	_Atomic uint64_t
 	        dead_letter_bytes; /* in the journal and dead_letter_dir: last measured, plus what was committed since */
 	_Atomic uint64_t serial;   /* of prepared files */
+	_Atomic size_t keys_bytes; /* held for files not yet indexed */
 	_Atomic bool failed;       /* SYNC_LOST */
 	_Atomic uint64_t quarantined_bytes, torn_tails, gaps;
 	_Atomic int64_t sync_since_ms; /* a background sync runs since; 0: none */
@@ -118,6 +129,8 @@ static inline uint64_t journal_margin(const struct journal *journal)
 	return journal->file_bytes / 2 < JOURNAL_MARGIN_BYTES ? journal->file_bytes / 2 : JOURNAL_MARGIN_BYTES;
 }
 struct journal_file *journal_file_new(const char *name, uint64_t epoch, uint64_t first);
+/* Closes and frees what nobody knows any more; the file on disk stays. */
+void journal_file_free(struct journal *journal, struct journal_file **file);
 /* Creates a zero-filled file without a header; `pause` (may be NULL) is called between pieces, false ends the attempt. */
 MUST_CHECK struct journal_file *journal_file_prepare(struct journal_lane *lane, uint64_t size,
                                                      bool (*pause)(struct journal *journal), struct error *err);
@@ -138,6 +151,14 @@ bool journal_can_grow(const struct journal *journal, uint64_t size);
 /* fdatasync, timed and counted; `since` shows it while it runs. On failure the journal is marked failed: final. */
 MUST_CHECK bool journal_sync_fd(struct journal *journal, int fd, _Atomic int64_t *since, struct error *err);
 void journal_count_failure(const char *call);
+
+/* ---- keys.c ---- */
+/* Takes the keys of a record, if it is an event. */
+void journal_keys_add(struct journal *journal, struct journal_keys *keys, const struct journal_record_header *header);
+/* Gives the memory back; the keys are unknown then. */
+void journal_keys_fini(struct journal *journal, struct journal_keys *keys);
+/* NULL: unknown. */
+const struct journal_key_entry *journal_keys_get(const struct journal_keys *keys, size_t *count);
 
 /* ---- quarantine.c ---- */
 /* Copies a damaged range to `<data>/quarantine/<lane>-<name>-<offset>.bad` and syncs it; counts it if it is new. A copy

@@ -43,6 +43,12 @@ struct journal_record {
 	uint64_t gap_count;               /* JOURNAL_GAP: how many counters from position.counter on are missing */
 };
 
+/* A dedup key as a record carried it. */
+struct journal_key_entry {
+	uint8_t key[16];
+	uint64_t tag;
+};
+
 struct journal_options {
 	const char *dir; /* the data directory */
 	uint32_t lanes;
@@ -55,9 +61,10 @@ struct journal_options {
 	void (*on_recovered)(void *context, uint32_t lane, const struct journal_record *record);
 	/* True if the sealed file's keys are durable elsewhere already (start) … */
 	bool (*has_index)(void *context, uint32_t lane, const char *file_name);
-	/* … and makes it so (keeper thread; reads it with journal_scan_file). */
+	/* … and makes it so (keeper thread). `entries`: the keys of all its events, in order of record, those that are
+	 * zero left out. NULL: they are not known (a recovered file), read it with journal_scan_file. */
 	bool (*write_index)(void *context, uint32_t lane, const char *file_path, const char *file_name,
-	                    struct error *err);
+	                    const struct journal_key_entry *entries, size_t count, struct error *err);
 	const char *dead_letter_dir; /* where the files sink keeps them; NULL: nowhere */
 	void *context;
 };

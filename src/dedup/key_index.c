@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "base/arena.h"
-#include "base/buffer.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "dedup/dedup.h"
@@ -26,6 +25,22 @@ static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "file format");
 
 static const char magic[8] = "HGINDEX1";
 
+/* ---- sorting ----
+ * The hashes are keyed, so they spread evenly: one pass deals the entries out by their first bits, about four to a
+ * bucket, and each bucket is put in order by insertion. Only equal hashes with many tags (one event id sent again and
+ * again with other content) make a large bucket; it goes to qsort. */
+
+#define BUCKET_ENTRIES 4
+#define BUCKET_BITS_MAX 16
+#define INSERTION_MAX 48
+
+static uint64_t prefix_of(const struct dedup_entry *entry)
+{
+	uint64_t prefix;
+	memcpy(&prefix, entry->key.hash, sizeof(prefix));
+	return __builtin_bswap64(prefix);
+}
+
 static int compare_entries(const void *a, const void *b)
 {
 	const struct dedup_entry *one = a, *two = b;
@@ -35,32 +50,80 @@ static int compare_entries(const void *a, const void *b)
 	return one->tag < two->tag ? -1 : one->tag > two->tag;
 }
 
-static size_t drop_zero_keys(struct dedup_entry *entries, size_t count)
+static bool is_before(const struct dedup_entry *a, const struct dedup_entry *b)
 {
-	size_t kept = 0;
-	for (size_t i = 0; i < count; i++)
-		if (entries[i].key.bucket)
-			entries[kept++] = entries[i];
-	return kept;
+	uint64_t one = prefix_of(a), two = prefix_of(b);
+	return one != two ? one < two : compare_entries(a, b) < 0;
 }
 
-bool dedup_index_write(const char *path, struct dedup_entry *entries, size_t count, struct error *err)
+static void sort_bucket(struct dedup_entry *entries, size_t count)
 {
-	struct buffer out;
-	count = drop_zero_keys(entries, count);
-	if (count)
+	if (count > INSERTION_MAX) {
 		qsort(entries, count, sizeof(*entries), compare_entries);
-	struct index_header header = { .count = count, .written_ms = clock_wall_ms() };
-	struct slice body = { (const char *)entries, count * sizeof(*entries) };
+		return;
+	}
+	for (size_t i = 1; i < count; i++) {
+		struct dedup_entry moving = entries[i];
+		size_t at = i;
+		for (; at > 0 && is_before(&moving, &entries[at - 1]); at--)
+			entries[at] = entries[at - 1];
+		entries[at] = moving;
+	}
+}
+
+static unsigned bucket_bits(size_t count)
+{
+	unsigned bits = 1;
+	while (bits < BUCKET_BITS_MAX && ((size_t)BUCKET_ENTRIES << bits) < count)
+		bits++;
+	return bits;
+}
+
+/* Deals those with a key out of `from` into `to`; returns how many, in order. False: no memory. */
+static bool sort_entries(const char *from, size_t count, struct dedup_entry *to, size_t *kept)
+{
+	unsigned bits = bucket_bits(count), shift = 64 - bits;
+	size_t buckets = (size_t)1 << bits;
+	uint32_t *ends = calloc(buckets + 1, sizeof(*ends));
+	if (!ends)
+		return false;
+	struct dedup_entry entry;
+	for (size_t i = 0; i < count; i++) {
+		memcpy(&entry, from + i * sizeof(entry), sizeof(entry));
+		ends[(prefix_of(&entry) >> shift) + 1] += entry.key.bucket != 0;
+	}
+	for (size_t i = 1; i <= buckets; i++)
+		ends[i] += ends[i - 1];
+	*kept = ends[buckets];
+	/* ends[b] is where bucket b begins; dealing moves it to where the bucket ends. */
+	for (size_t i = 0; i < count; i++) {
+		memcpy(&entry, from + i * sizeof(entry), sizeof(entry));
+		if (entry.key.bucket)
+			to[ends[prefix_of(&entry) >> shift]++] = entry;
+	}
+	for (size_t i = 0, begin = 0; i < buckets; begin = ends[i++])
+		sort_bucket(to + begin, ends[i] - begin);
+	free(ends);
+	return true;
+}
+
+bool dedup_index_write(const char *path, const void *entries, size_t count, struct error *err)
+{
+	struct index_header header = { .written_ms = clock_wall_ms() };
+	char *bytes = malloc(sizeof(header) + count * sizeof(struct dedup_entry));
+	size_t kept = 0;
+	if (!bytes || !sort_entries(entries, count, (struct dedup_entry *)(void *)(bytes + sizeof(header)), &kept)) {
+		free(bytes);
+		return error_set(err, ERROR_MEMORY, "%s: out of memory", path);
+	}
+	struct slice body = { bytes + sizeof(header), kept * sizeof(struct dedup_entry) };
+	header.count = kept;
 	memcpy(header.magic, magic, sizeof(magic));
 	header.entries_crc = hash_crc32c(0, body.at, body.len);
 	header.header_crc = hash_crc32c(0, &header, offsetof(struct index_header, header_crc));
-	buffer_init(&out, NULL);
-	buffer_append(&out, (struct slice) { (const char *)&header, sizeof(header) });
-	buffer_append(&out, body);
-	bool ok = out.failed ? error_set(err, ERROR_MEMORY, "%s: out of memory", path)
-	                     : file_replace(path, buffer_slice(&out), err);
-	buffer_fini(&out);
+	memcpy(bytes, &header, sizeof(header));
+	bool ok = file_replace(path, (struct slice) { bytes, sizeof(header) + body.len }, err);
+	free(bytes);
 	return ok;
 }
 

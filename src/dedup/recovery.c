@@ -1,7 +1,8 @@
 /* A start inserts the keys of all index files and scans only the journal files that have none. An index is written by
- * reading the sealed file once more: it lies in the page cache, and the lanes need not remember keys. */
+ * from the keys that the journal remembered, or, where it did not, by reading the sealed file once more. */
 #include "dedup/recovery.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -100,6 +101,10 @@ bool dedup_recovery_has_index(void *context, uint32_t lane, const char *file_nam
 	return index_path(recovery, lane, file_name, path) && access(path, F_OK) == 0;
 }
 
+static_assert(sizeof(struct journal_key_entry) == sizeof(struct dedup_entry) &&
+                      offsetof(struct journal_key_entry, tag) == offsetof(struct dedup_entry, tag),
+              "what the journal remembers is what an index holds");
+
 static bool gather(void *context, const struct journal_record *record)
 {
 	struct gathering *found = context;
@@ -123,19 +128,26 @@ static bool gather(void *context, const struct journal_record *record)
 	return true;
 }
 
-bool dedup_recovery_write_index(void *context, uint32_t lane, const char *file_path, const char *file_name,
-                                struct error *err)
+static bool write_from_file(const char *path, const char *file_path, struct error *err)
 {
-	struct dedup_recovery *recovery = context;
 	struct gathering found = { 0 };
 	struct journal_scan scan;
-	char path[PATH_BYTES];
-	bool done = false;
-	if (!index_path(recovery, lane, file_name, path))
-		return error_set(err, ERROR_CONFIG, "the data directory's path is too long");
-	if (file_make_dir(recovery->dir, err) && journal_scan_file(file_path, gather, &found, &scan, err))
+	bool done = journal_scan_file(file_path, gather, &found, &scan, err);
+	if (done)
 		done = found.failed ? error_set(err, ERROR_MEMORY, "no memory for the key index")
 		                    : dedup_index_write(path, found.entries, found.count, err);
 	free(found.entries);
 	return done;
+}
+
+bool dedup_recovery_write_index(void *context, uint32_t lane, const char *file_path, const char *file_name,
+                                const struct journal_key_entry *entries, size_t count, struct error *err)
+{
+	struct dedup_recovery *recovery = context;
+	char path[PATH_BYTES];
+	if (!index_path(recovery, lane, file_name, path))
+		return error_set(err, ERROR_CONFIG, "the data directory's path is too long");
+	if (!file_make_dir(recovery->dir, err))
+		return false;
+	return entries ? dedup_index_write(path, entries, count, err) : write_from_file(path, file_path, err);
 }

@@ -295,6 +295,7 @@ static void *run(void *argument)
 		abort();
 	pthread_setname_np(pthread_self(), "forwarder");
 	metrics_register_thread();
+	pthread_setname_np(pthread_self(), "forwarder");
 	for (;;) {
 		bool stopping = is_stopping(fw); /* before reading: what was committed before the stop goes out */
 		enum step done = step(fw);

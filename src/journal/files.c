@@ -38,6 +38,15 @@ struct journal_file *journal_file_new(const char *name, uint64_t epoch, uint64_t
 	return file;
 }
 
+void journal_file_free(struct journal *journal, struct journal_file **file)
+{
+	if ((*file)->fd >= 0)
+		close((*file)->fd);
+	journal_keys_fini(journal, &(*file)->keys);
+	free(*file);
+	*file = NULL;
+}
+
 void journal_file_path(const struct journal_lane *lane, const struct journal_file *file, char *to)
 {
 	snprintf(to, JOURNAL_PATH_BYTES, "%.*s/%s", JOURNAL_PATH_BYTES - JOURNAL_NAME_BYTES - 2, lane->dir, file->name);
@@ -80,7 +89,7 @@ struct journal_file *journal_file_prepare(struct journal_lane *lane, uint64_t si
 	if (file->fd < 0) {
 		error_set_errno(err, "%s", path);
 		journal_count_failure("open");
-		free(file);
+		journal_file_free(lane->journal, &file);
 		return NULL;
 	}
 	atomic_fetch_add(&lane->journal->used_bytes, size);
@@ -96,12 +105,9 @@ void journal_file_drop(struct journal_lane *lane, struct journal_file **file)
 {
 	char path[JOURNAL_PATH_BYTES];
 	journal_file_path(lane, *file, path);
-	if ((*file)->fd >= 0)
-		close((*file)->fd);
 	if (unlink(path) == 0)
 		journal_shrink_used(lane->journal, atomic_load(&(*file)->capacity));
-	free(*file);
-	*file = NULL;
+	journal_file_free(lane->journal, file);
 }
 
 bool journal_file_activate(struct journal_lane *lane, struct journal_file *file, uint64_t first, uint64_t events_before,

@@ -199,9 +199,7 @@ static void free_lane(struct journal_lane *lane)
 	while (lane->head) {
 		struct journal_file *file = lane->head;
 		lane->head = file->next;
-		if (file->fd >= 0)
-			close(file->fd);
-		free(file);
+		journal_file_free(lane->journal, &file);
 	}
 	pthread_mutex_destroy(&lane->mutex);
 }

@@ -106,9 +106,13 @@ static void index_file(struct journal *journal, struct journal_lane *lane, struc
 	char path[JOURNAL_PATH_BYTES];
 	struct error err = { 0 };
 	journal_file_path(lane, file, path);
-	file->indexed = options->write_index(options->context, lane->index, path, file->name, &err);
-	if (file->indexed)
+	size_t count;
+	const struct journal_key_entry *entries = journal_keys_get(&file->keys, &count);
+	file->indexed = options->write_index(options->context, lane->index, path, file->name, entries, count, &err);
+	if (file->indexed) {
+		journal_keys_fini(journal, &file->keys);
 		return;
+	}
 	file->index_retry_ms = clock_monotonic_ms() + INDEX_RETRY_MS;
 	log_error("journal_index_failed", "lane=%u file=%s error=%s", lane->index, file->name, err.message);
 }
@@ -176,7 +180,7 @@ static bool unlink_covered(struct journal *journal, struct journal_lane *lane)
 			break;
 		}
 		any = true;
-		free(file);
+		journal_file_free(journal, &file);
 	}
 	if (any && !file_sync_dir(lane->dir, NULL))
 		journal_count_failure("fsync");
@@ -333,6 +337,7 @@ static void *run_keeper(void *argument)
 {
 	struct journal *journal = argument;
 	metrics_register_thread();
+	pthread_setname_np(pthread_self(), "keeper");
 	int64_t measured_ms = clock_monotonic_ms();
 	int64_t wait_ms = IDLE_MS;
 	if (!journal->options.sync_on_commit && journal->options.sync_interval_ms < IDLE_MS)

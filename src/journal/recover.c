@@ -227,6 +227,7 @@ static bool list_file(struct recovery *recovery, const struct journal_file_heade
 	atomic_store(&file->dead_letter_bytes, scan->dead_letter_bytes);
 	atomic_store(&file->closed, true);
 	file->indexed = indexed;
+	file->keys.unknown = true;
 	file->name_synced = true;
 	journal_lane_publish(recovery->lane, file);
 	return true;

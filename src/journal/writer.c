@@ -157,7 +157,7 @@ static size_t room(const struct journal_file *file)
 }
 
 /* Stamps the records from `at` on that fit into `most` bytes; returns their size. */
-static size_t stamp(struct commit *commit, char *at, size_t len, size_t most)
+static size_t stamp(struct journal *journal, struct commit *commit, char *at, size_t len, size_t most)
 {
 	struct journal_file *file = commit->file;
 	size_t done = 0;
@@ -178,6 +178,7 @@ static size_t stamp(struct commit *commit, char *at, size_t len, size_t most)
 			commit->dead_letter_bytes += size;
 			file->dead_letter_written += size;
 		}
+		journal_keys_add(journal, &file->keys, &header);
 		journal_record_stamp(record, file->salt_crc);
 		done += size;
 	}
@@ -270,7 +271,7 @@ static bool write_batch(struct journal_writer *writer, struct commit *commit, st
 		size_t left = writer->len - at, free_room = room(commit->file), run = 0;
 		/* Whole into this file, else whole into the next, else as much as goes. */
 		if (commit->file && (left <= free_room || left > most))
-			run = stamp(commit, writer->bytes + at, left, free_room);
+			run = stamp(writer->journal, commit, writer->bytes + at, left, free_room);
 		if (run) {
 			commit->dirty = commit->dirty || !commit->made;
 			if (!store(commit->file, writer->bytes + at, run, err))
@@ -291,6 +292,7 @@ static void publish_file(struct journal_file *file, bool closed)
 {
 	atomic_store_explicit(&file->last, file->written_last, memory_order_release);
 	atomic_store_explicit(&file->dead_letter_bytes, file->dead_letter_written, memory_order_relaxed);
+	file->keys.committed = file->keys.count;
 	atomic_store_explicit(&file->end, file->written, memory_order_release);
 	if (closed)
 		atomic_store_explicit(&file->closed, true, memory_order_release);
@@ -378,12 +380,13 @@ static void undo(struct journal_writer *writer, struct commit *commit, struct er
 		struct journal_file *file = commit->made;
 		commit->made = file->chain;
 		if (lost) {
-			close(file->fd); /* its bytes are evidence: they stay */
-			free(file);
+			journal_file_free(writer->journal, &file); /* its bytes are evidence: they stay */
 		} else {
 			journal_file_drop(lane, &file);
 		}
 	}
+	if (writer->file)
+		writer->file->keys.count = writer->file->keys.committed;
 	if (writer->file && !commit->dirty)
 		writer->file->written_last = atomic_load(&writer->file->last);
 	if (!lost && writer->file && commit->dirty)

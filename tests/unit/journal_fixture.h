@@ -34,7 +34,7 @@ struct fixture {
 	struct error err;
 	uint64_t recovered; /* records handed to on_recovered by the last open */
 	struct journal_position last_recovered[JOURNAL_LANES_MAX];
-	_Atomic int indexes_asked, indexes_written;
+	_Atomic int indexes_asked, indexes_written, indexes_remembered;
 	_Atomic bool index_fails;
 };
 

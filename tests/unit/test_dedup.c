@@ -422,6 +422,40 @@ static void test_index(void **state)
 	dedup_destroy(&other);
 }
 
+/* Sorted whatever came in: spread keys, one key many times with other tags, and each entry still there. */
+static void test_index_order(void **state)
+{
+	(void)state;
+	enum { COUNT = 30000, SAME = 500 };
+	char path[] = "/tmp/headgate-dedup-XXXXXX";
+	struct error err = { 0 };
+	struct dedup *dedup = make(1 << 20);
+	struct dedup_entry *entries = calloc(COUNT, sizeof(*entries)), *sorted = calloc(COUNT, sizeof(*sorted));
+	int64_t now = clock_wall_ms();
+	int fd = mkstemp(path);
+	assert_true(fd >= 0 && entries && sorted);
+	close(fd);
+	uint64_t sum = 0, sum_sorted = 0;
+	for (uint64_t i = 0; i < COUNT; i++) {
+		entries[i] =
+		        (struct dedup_entry) { key_of(dedup, i % 4 ? i : i % SAME, now, DAY_MS), i * 7919 % COUNT };
+		sum += entries[i].tag * (uint64_t)(entries[i].key.hash[3] + 1);
+	}
+	assert_true(dedup_index_write(path, entries, COUNT, &err));
+	fd = open(path, O_RDONLY);
+	assert_int_equal(pread(fd, sorted, COUNT * sizeof(*sorted), 32), COUNT * sizeof(*sorted));
+	for (size_t i = 0; i < COUNT; i++) {
+		sum_sorted += sorted[i].tag * (uint64_t)(sorted[i].key.hash[3] + 1);
+		int order = i ? memcmp(sorted[i - 1].key.hash, sorted[i].key.hash, sizeof(sorted[i].key.hash)) : -1;
+		assert_true(order < 0 || (order == 0 && sorted[i - 1].tag <= sorted[i].tag));
+	}
+	assert_int_equal(sum, sum_sorted);
+	assert_int_equal(close(fd) | unlink(path), 0);
+	free(entries);
+	free(sorted);
+	dedup_destroy(&dedup);
+}
+
 /* Every single damaged byte and every cut is noticed, and nothing of such a file is taken in. */
 static void test_index_damage(void **state)
 {
@@ -552,6 +586,7 @@ int main(void)
 		cmocka_unit_test(test_reservations_run_out),
 		cmocka_unit_test(test_model),
 		cmocka_unit_test(test_index),
+		cmocka_unit_test(test_index_order),
 		cmocka_unit_test(test_index_damage),
 		cmocka_unit_test(test_threads),
 	};

@@ -58,18 +58,52 @@ static void until_headroom(struct fixture *f, bool wanted)
 
 /* ---- deletion ---- */
 
-static bool count_index(void *context, uint32_t lane, const char *path, const char *name, struct error *err)
+struct key_check {
+	const struct journal_key_entry *entries;
+	size_t count, at;
+};
+
+static bool check_keys(void *context, const struct journal_record *record)
+{
+	struct key_check *check = context;
+	if (record->type != JOURNAL_EVENT)
+		return true;
+	assert_true(check->at + 2 <= check->count);
+	const struct journal_key_entry *entry = &check->entries[check->at];
+	assert_memory_equal(entry[0].key, record->key1, sizeof(record->key1));
+	assert_memory_equal(entry[1].key, record->key2, sizeof(record->key2));
+	assert_int_equal(entry[0].tag, record->tag1);
+	assert_int_equal(entry[1].tag, record->tag2);
+	check->at += 2;
+	return true;
+}
+
+/* Of a file written in this run the keys are remembered: they must be those of the records in it, no more. */
+static bool count_index(void *context, uint32_t lane, const char *path, const char *name,
+                        const struct journal_key_entry *entries, size_t count, struct error *err)
 {
 	struct fixture *f = context;
 	struct journal_scan scan;
+	struct key_check check = { .entries = entries, .count = count };
 	(void)lane, (void)name;
 	atomic_fetch_add(&f->indexes_asked, 1);
 	if (atomic_load(&f->index_fails))
 		return error_set(err, ERROR_IO, "as asked");
-	if (!journal_scan_file(path, NULL, NULL, &scan, err))
+	if (!journal_scan_file(path, entries ? check_keys : NULL, &check, &scan, err))
 		return false;
+	assert_int_equal(check.at, count);
+	atomic_fetch_add(&f->indexes_remembered, entries != NULL);
 	atomic_fetch_add(&f->indexes_written, 1);
 	return true;
+}
+
+static void until_indexed(struct fixture *f, int count)
+{
+	int64_t deadline = fixture_deadline();
+	while (atomic_load(&f->indexes_remembered) < count) {
+		assert_true(clock_monotonic_ms() < deadline);
+		fixture_pause();
+	}
 }
 
 static bool no_index(void *context, uint32_t lane, const char *name)
@@ -107,6 +141,7 @@ static void test_unlinks_behind_the_checkpoint(void **state)
 	journal_set_checkpoint(f.journal, 0, seen.last);
 	until_files(&f, 0, 1);
 	assert_int_equal(atomic_load(&f.indexes_written), all - 1);
+	assert_int_equal(atomic_load(&f.indexes_remembered), all - 1);
 	fixture_reopen(&f);
 	assert_int_equal(fixture_stats(&f).accepted_events, 300);
 	fixture_fini(&f);
@@ -134,6 +169,7 @@ static void test_no_index_no_unlink(void **state)
 	journal_set_checkpoint(f.journal, 0, (struct journal_position) { journal_epoch(f.journal), 0 });
 	until_files(&f, 0, 1);
 	assert_int_equal(atomic_load(&f.indexes_written), all);
+	assert_int_equal(atomic_load(&f.indexes_remembered), 0);
 	fixture_fini(&f);
 }
 
@@ -237,6 +273,7 @@ static void failed_write(int records)
 {
 	struct fixture f;
 	fixture_init(&f, SCRATCH);
+	f.options.write_index = count_index;
 	fixture_open(&f);
 	struct journal_writer *writer = journal_writer_get(f.journal, 0);
 	fixture_write(&f, 0, 5, 1000);
@@ -250,6 +287,7 @@ static void failed_write(int records)
 	assert_int_equal(seen.gaps, 0); /* burnt, not lost */
 	assert_int_equal(seen.last.counter, 10 + records);
 	assert_int_equal(fixture_stats(&f).accepted_events, 10);
+	until_indexed(&f, 1); /* the abandoned file: of the failed batch its index has nothing */
 	fixture_reopen(&f);
 	assert_int_equal(f.recovered, 10);
 	assert_int_equal(fixture_stats(&f).torn_tails, 0);
