@@ -22,7 +22,7 @@ SRC := $(shell find src -name '*.c' 2>/dev/null)
 OBJ := $(SRC:%.c=$(B)/%.o)
 LIBOBJ := $(filter-out $(B)/src/main.o,$(OBJ))
 UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
-BENCH := $(B)/bench/load $(B)/bench/bare $(B)/bench/json_bench
+BENCH := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
 help:
@@ -66,7 +66,7 @@ $(B)/unit/%: tests/unit/%.c $(B)/libheadgate.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $< $(B)/libheadgate.a $(LDFLAGS) $(LDLIBS) -lcmocka
 
-$(B)/bench/json_bench: $(B)/libheadgate.a
+$(filter %_bench,$(BENCH)): $(B)/libheadgate.a
 $(B)/bench/%: tests/bench/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $(filter %.c %.a,$^) $(LDFLAGS) $(LDLIBS)
@@ -95,7 +95,7 @@ check: deps-check
 
 bench: deps-bench
 	@$(MAKE) --no-print-directory B=$(B) $(B)/headgate bench-programs
-	@$(B)/bench/json_bench
+	@for b in $(filter %_bench,$(BENCH)); do $$b || exit 1; done
 	@B=$(B) tests/bench/run.mjs
 
 # All sources but main are built with the fuzzer's instrumentation; each target has a corpus in tests/fuzz/corpus/<name>.

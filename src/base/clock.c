@@ -2,7 +2,8 @@
 
 #include <time.h>
 
-#define DAY_MS 86400000
+#define DAY_S 86400
+#define SECOND_BYTES 20 /* of a time's text, the point included */
 #define YEAR_0000_MS INT64_C(-62167219200000)
 #define YEAR_9999_END_MS INT64_C(253402300799999)
 
@@ -59,15 +60,12 @@ static char *write_digits(char *to, int value, int width)
 	return to + width;
 }
 
-void clock_format(int64_t wall_ms, char *to)
+/* 2026-11-22T02:01:00. */
+static void write_second(int64_t second, char *to)
 {
 	int year, month, day;
-	if (wall_ms < YEAR_0000_MS)
-		wall_ms = YEAR_0000_MS;
-	if (wall_ms > YEAR_9999_END_MS)
-		wall_ms = YEAR_9999_END_MS;
-	int64_t days = (wall_ms >= 0 ? wall_ms : wall_ms - (DAY_MS - 1)) / DAY_MS;
-	int rest = (int)(wall_ms - days * DAY_MS);
+	int64_t days = (second >= 0 ? second : second - (DAY_S - 1)) / DAY_S;
+	int rest = (int)(second - days * DAY_S);
 	date_of_days(days, &year, &month, &day);
 	to = write_digits(to, year, 4);
 	*to++ = '-';
@@ -75,14 +73,35 @@ void clock_format(int64_t wall_ms, char *to)
 	*to++ = '-';
 	to = write_digits(to, day, 2);
 	*to++ = 'T';
-	to = write_digits(to, rest / 3600000, 2);
+	to = write_digits(to, rest / 3600, 2);
 	*to++ = ':';
-	to = write_digits(to, rest / 60000 % 60, 2);
+	to = write_digits(to, rest / 60 % 60, 2);
 	*to++ = ':';
-	to = write_digits(to, rest / 1000 % 60, 2);
-	*to++ = '.';
-	to = write_digits(to, rest % 1000, 3);
-	*to = 'Z';
+	to = write_digits(to, rest % 60, 2);
+	*to = '.';
+}
+
+/* Most times of a batch lie within a few seconds, so the last ones written are kept, by thread. */
+void clock_format(int64_t wall_ms, char *to)
+{
+	static _Thread_local struct {
+		int64_t second;
+		bool known;
+		char text[SECOND_BYTES];
+	} written[4];
+	if (wall_ms < YEAR_0000_MS)
+		wall_ms = YEAR_0000_MS;
+	if (wall_ms > YEAR_9999_END_MS)
+		wall_ms = YEAR_9999_END_MS;
+	int64_t second = (wall_ms >= 0 ? wall_ms : wall_ms - 999) / 1000;
+	size_t place = (size_t)second & 3;
+	if (!written[place].known || written[place].second != second) {
+		write_second(second, written[place].text);
+		written[place].second = second;
+		written[place].known = true;
+	}
+	memcpy(to, written[place].text, SECOND_BYTES);
+	*write_digits(to + SECOND_BYTES, (int)(wall_ms - second * 1000), 3) = 'Z';
 }
 
 /* Takes `width` digits and the literal behind them (0: none) off `text`. */

@@ -11,6 +11,10 @@
 #define SKEW_TOLERATED_MS 60000
 #define LATE_AFTER_MS (24 * 3600 * 1000LL)
 #define NAME_BYTES_MAX 64
+#define PLACEHOLDER(text)              \
+	{                              \
+		text, sizeof(text) - 1 \
+	}
 
 static const struct slice member_names[EVENT_MEMBER_count] = {
 #define MEMBER(id, name) [EVENT_MEMBER_##id] = { name, sizeof(name) - 1 },
@@ -173,20 +177,20 @@ static void read_version(struct event *ev, struct arena *arena)
 /* Visitors whose id is one of these would all become one person. */
 static bool is_placeholder(struct slice value)
 {
-	static const char *const placeholders[] = { "undefined",
-		                                    "null",
-		                                    "nan",
-		                                    "none",
-		                                    "nil",
-		                                    "true",
-		                                    "false",
-		                                    "0",
-		                                    "guest",
-		                                    "anonymous",
-		                                    "[object Object]",
-		                                    "00000000-0000-0000-0000-000000000000" };
+	static const struct slice placeholders[] = { PLACEHOLDER("undefined"),
+		                                     PLACEHOLDER("null"),
+		                                     PLACEHOLDER("nan"),
+		                                     PLACEHOLDER("none"),
+		                                     PLACEHOLDER("nil"),
+		                                     PLACEHOLDER("true"),
+		                                     PLACEHOLDER("false"),
+		                                     PLACEHOLDER("0"),
+		                                     PLACEHOLDER("guest"),
+		                                     PLACEHOLDER("anonymous"),
+		                                     PLACEHOLDER("[object Object]"),
+		                                     PLACEHOLDER("00000000-0000-0000-0000-000000000000") };
 	for (size_t i = 0; i < sizeof placeholders / sizeof placeholders[0]; i++)
-		if (slice_equal_nocase(value, slice_of(placeholders[i])))
+		if (value.len == placeholders[i].len && slice_equal_nocase(value, placeholders[i]))
 			return true;
 	return false;
 }
