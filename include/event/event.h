@@ -93,19 +93,22 @@ struct event {
 	bool event_id_given;          /* by the server: returned in the answer */
 	bool event_id_random;         /* given and not derived from anything: no copy of it can come */
 	int64_t received_ms, event_ms, sent_ms;
-	bool time_corrected; /* the original goes into client_time */
+	int64_t client_ms;   /* event_time as it came; meaningful with has_event_time */
+	bool time_corrected; /* client_ms goes into client_time */
 	bool has_event_time, has_sent_at, late, repeat, unverified, test;
 	struct event_consent consent;
 	bool payload_allowed; /* a dead letter may carry the payload */
 	struct event_id_pair ids[EVENT_IDS_MAX];
 	uint32_t id_count;
+	bool ids_overflowed;            /* told once */
 	struct event_warning *warnings; /* arena; EVENT_WARNINGS_MAX of them, NULL: none */
 	uint32_t warning_count;
 };
 
 /* Reads the members of the object at ev->node: fills member[], name, ids, times and test, checks types, forms and
  * bounds. What is wrong is added to ev->errors (the first one gives ev->reason); reading goes on, so that all of it is
- * told at once. received_ms must be set. False: not an event at all (too large, too deep, unfit), nothing else was read. */
+ * told at once. received_ms must be set. False: it is not judged any further (no object, too large, too deep, unfit); of an object
+ * member[], name and id were read, so that its refusal can name it. */
 bool event_read(struct event *ev, const struct event_limits *limits, struct arena *arena);
 /* Marks the event as wrong. `path` and `message` are literals or lie in the arena. */
 void event_refuse(struct event *ev, struct arena *arena, enum reject_reason reason, struct slice path,

@@ -43,9 +43,9 @@ struct json_doc {
 };
 
 struct json_options {
-	uint32_t
-	        depth_max; /* root container is depth 1; deeper containers are flagged DEEP, and beyond 512 levels refused */
-	uint32_t nodes_max; /* more: refused */
+	uint32_t depth_max;     /* root container is depth 1; deeper containers are flagged DEEP */
+	uint32_t nodes_max;     /* more: refused */
+	uint32_t depth_refused; /* more levels: the text is refused; 0: 512. Scanning itself needs no stack. */
 };
 
 enum json_result { JSON_OK, JSON_MALFORMED, JSON_TOO_DEEP, JSON_TOO_MANY, JSON_NO_MEMORY };

@@ -29,7 +29,7 @@ static void put_times(struct buffer *out, const struct event *ev)
 {
 	put_time(out, SLICE(",\"event_time\":\""), ev->event_ms);
 	if (ev->time_corrected)
-		put_member(out, SLICE(",\"client_time\":"), ev, EVENT_MEMBER_EVENT_TIME);
+		put_time(out, SLICE(",\"client_time\":\""), ev->client_ms);
 	if (ev->has_sent_at)
 		put_time(out, SLICE(",\"sent_at\":\""), ev->sent_ms);
 	put_time(out, SLICE(",\"received_at\":\""), ev->received_ms);

@@ -70,7 +70,9 @@ void event_write_errors(const struct event *ev, const struct event_origin *withh
 
 static void put_payload(struct buffer *out, const struct event *ev)
 {
-	bool is_json = ev->doc && !(ev->doc->nodes[ev->node].flags & JSON_FLAG_BAD_UTF8);
+	/* what is too deep for us would be so for many a reader of the topic */
+	bool is_json =
+	        ev->doc && !(ev->doc->nodes[ev->node].flags & JSON_FLAG_BAD_UTF8) && ev->reason != REASON_TOO_DEEP;
 	if (is_json) {
 		PUT(out, ",\"payload\":");
 		json_write_node(out, ev->doc, ev->node);
@@ -124,12 +126,11 @@ void event_write_dead_letter(const struct event *ev, const struct event_origin *
 	buffer_append(out, slice_of(origin->protocol));
 	PUT(out, "\",\"path\":");
 	json_write_string_safe(out, origin->path);
-	/* without the payload, a name that the catalog does not know may be anything */
-	if (ev->name.len && (ev->schema || with_payload)) {
+	if (ev->name.len) {
 		PUT(out, ",\"event\":");
 		json_write_string(out, ev->name);
 	}
-	if (ev->event_id.len && (ev->schema || with_payload)) {
+	if (ev->event_id.len) {
 		PUT(out, ",\"event_id\":");
 		json_write_string_safe(out, ev->event_id);
 	}

@@ -158,6 +158,8 @@ static void read_event_id(struct event *ev, uint32_t bytes_max, struct arena *ar
 		return;
 	}
 	struct slice id = json_string(ev->doc, node, arena);
+	if (ev->doc->nodes[node].flags & JSON_FLAG_BAD_UTF8)
+		return; /* the event is refused for that */
 	if (id.len > bytes_max)
 		refuse_member(ev, arena, EVENT_MEMBER_EVENT_ID, "maxLength", "is longer than the limit for event ids");
 	else if (has_control(id))
@@ -209,11 +211,12 @@ static void take_id(struct event *ev, struct slice name, uint32_t node, struct s
 		             SLICE("is longer than the limit for ids"));
 	} else if (is_placeholder(value)) {
 		event_warn(ev, arena, arena_copy(arena, path), SLICE("placeholder_id"));
-	} else if (ev->id_count == EVENT_IDS_MAX) {
+	} else if (ev->id_count < EVENT_IDS_MAX) {
+		ev->ids[ev->id_count++] = (struct event_id_pair) { name, node };
+	} else if (!ev->ids_overflowed) {
+		ev->ids_overflowed = true;
 		event_refuse(ev, arena, REASON_MEMBER_WRONG, SLICE("/ids"), SLICE("maxProperties"),
 		             SLICE("an event holds 16 ids at most"));
-	} else {
-		ev->ids[ev->id_count++] = (struct event_id_pair) { name, node };
 	}
 }
 
@@ -305,6 +308,7 @@ static void read_times(struct event *ev, struct arena *arena)
 		ev->event_ms = ev->received_ms;
 		return;
 	}
+	ev->client_ms = ev->event_ms;
 	int64_t skew = ev->has_sent_at ? ev->received_ms - ev->sent_ms : 0;
 	if (skew > SKEW_TOLERATED_MS || skew < -SKEW_TOLERATED_MS) {
 		ev->event_ms += skew;
@@ -373,18 +377,21 @@ static bool refuse_unfit(struct event *ev, const struct event_limits *limits, st
 bool event_read(struct event *ev, const struct event_limits *limits, struct arena *arena)
 {
 	ev->event_ms = ev->received_ms;
-	if (ev->reason == REASON_NONE && ev->bytes.len > limits->event_bytes)
-		event_refuse(ev, arena, REASON_TOO_LARGE, SLICE(""), SLICE("too_large"),
-		             slice_of(reject_reason_text(REASON_TOO_LARGE)));
 	if (ev->reason == REASON_NONE && json_type_of(ev->doc, ev->node) != JSON_OBJECT)
 		event_refuse(ev, arena, REASON_NOT_OBJECT, SLICE(""), SLICE("type"),
 		             slice_of(reject_reason_text(REASON_NOT_OBJECT)));
-	if (ev->reason != REASON_NONE || refuse_unfit(ev, limits, arena))
+	if (ev->reason != REASON_NONE)
 		return false;
+	bool fit = ev->bytes.len <= limits->event_bytes && !refuse_unfit(ev, limits, arena);
+	if (ev->bytes.len > limits->event_bytes)
+		event_refuse(ev, arena, REASON_TOO_LARGE, SLICE(""), SLICE("too_large"),
+		             slice_of(reject_reason_text(REASON_TOO_LARGE)));
 	find_members(ev, arena);
 	read_name(ev, arena);
-	read_version(ev, arena);
 	read_event_id(ev, limits->event_id_bytes, arena);
+	if (!fit)
+		return false;
+	read_version(ev, arena);
 	read_ids(ev, limits->id_bytes, arena);
 	read_times(ev, arena);
 	read_objects(ev, arena);

@@ -17,7 +17,7 @@
 #include "base/utf8.h"
 #include "json/text.h"
 
-#define DEPTH_LIMIT 512
+#define DEPTH_REFUSED_DEFAULT 512
 #define SMALL_OBJECT 16
 #define STACK_TABLE 512
 #define NONE UINT32_MAX
@@ -42,6 +42,7 @@ struct scanner {
 	uint32_t capacity;
 	uint32_t open; /* innermost open container, or NONE */
 	uint32_t depth;
+	uint32_t depth_refused;
 };
 
 static struct hash_key names_key;
@@ -382,7 +383,7 @@ static inline __attribute__((always_inline)) enum json_result scan_value(struct 
 		type = JSON_NUMBER;
 		token = scan_number(s->at, s->end);
 	} else if (c == '{' || c == '[') {
-		if (UNLIKELY(s->depth == DEPTH_LIMIT))
+		if (UNLIKELY(s->depth == s->depth_refused))
 			return JSON_TOO_DEEP;
 		open_container(s, c == '{' ? JSON_OBJECT : JSON_ARRAY, depth_max);
 		return JSON_OK;
@@ -494,6 +495,7 @@ enum json_result json_scan(struct json_doc *doc, struct slice text, const struct
 	const char *at = text.len ? text.at : "";
 	struct scanner s = { .at = at, .end = at + text.len, .text = at, .nodes = doc->nodes, .open = NONE };
 	s.capacity = doc->capacity;
+	s.depth_refused = options->depth_refused ? options->depth_refused : DEPTH_REFUSED_DEFAULT;
 	enum json_result result = scan(&s, doc, options, arena);
 	if (result == JSON_OK && arena->overflowed)
 		result = JSON_NO_MEMORY;

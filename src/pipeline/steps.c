@@ -16,8 +16,6 @@ static void find_schema(const struct step_context *context, struct event *ev)
 {
 	uint32_t node = ev->member[EVENT_MEMBER_VERSION];
 	struct slice version = SLICE_NONE;
-	if (!ev->name.len)
-		return;
 	if (node) {
 		if (json_type_of(ev->doc, node) != JSON_STRING)
 			return;
@@ -51,10 +49,16 @@ static enum step_outcome step_decode(const struct step_context *context, struct 
 		                             .id_bytes = limits->id_bytes,
 		                             .event_id_bytes = limits->event_id_bytes };
 	ev->received_ms = context->received_ms;
-	if (!event_read(ev, &bounds, context->arena))
-		return STEP_REJECT;
-	find_schema(context, ev);
-	return STEP_PASS;
+	ev->payload_allowed = context->source->dead_letter_payload == PAYLOAD_ALWAYS;
+	bool fit = event_read(ev, &bounds, context->arena);
+	if (ev->name.len)
+		find_schema(context, ev);
+	if (fit)
+		return STEP_PASS;
+	/* its dead letter obeys consent too; of two statements under one name nobody knows which counts */
+	if (ev->name.len && !(ev->reasons & REASON_BIT(REASON_DUPLICATE_NAME)))
+		consent_decide(ev, context->source, context->connection, context->arena);
+	return STEP_REJECT;
 }
 
 static enum step_outcome step_consent(const struct step_context *context, struct event *ev)

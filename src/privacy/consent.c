@@ -152,10 +152,15 @@ static bool allows_payload(const struct event *ev, const struct source *source)
 	return false;
 }
 
+static uint32_t errors_told(const struct event *ev)
+{
+	return ev->errors ? ev->errors->count + ev->errors->more : 0;
+}
+
 void consent_decide(struct event *ev, const struct source *source, const struct event_connection *connection,
                     struct arena *arena)
 {
-	uint32_t consent = ev->member[EVENT_MEMBER_CONSENT], reasons = ev->reasons;
+	uint32_t consent = ev->member[EVENT_MEMBER_CONSENT], told = errors_told(ev);
 	if (consent && json_type_of(ev->doc, consent) != JSON_OBJECT) {
 		refuse(ev, arena, SLICE_NONE, "type", "must be an object");
 		consent = ev->member[EVENT_MEMBER_CONSENT] = 0;
@@ -175,7 +180,9 @@ void consent_decide(struct event *ev, const struct source *source, const struct 
 			read_purpose(ev, key, arena);
 	}
 	add_defaults(ev, source);
-	ev->consent.gpc = ev->consent.gpc || connection->gpc;
+	/* a server's connection is the server's own, it says nothing of the person */
+	ev->consent.gpc = ev->consent.gpc || (connection->gpc && source->kind != SOURCE_SERVER);
 	/* a statement that cannot be read may be a refusal */
-	ev->payload_allowed = ev->reasons == reasons && allows_payload(ev, source);
+	ev->payload_allowed = source->dead_letter_payload == PAYLOAD_ALWAYS ||
+	                      (errors_told(ev) == told && allows_payload(ev, source));
 }

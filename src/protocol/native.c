@@ -8,6 +8,14 @@
 
 #define NODES_MAX (1u << 20)
 
+/* Nothing of a body is refused for its depth alone: the event that is too deep is flagged, the others are taken. */
+static struct json_options scan_options(const struct protocol_limits *limits)
+{
+	return (struct json_options) { .depth_max = limits->depth,
+		                       .nodes_max = NODES_MAX,
+		                       .depth_refused = UINT32_MAX };
+}
+
 static enum protocol_result malformed(struct protocol_decoded *out, const char *problem, size_t at)
 {
 	out->problem = problem;
@@ -18,8 +26,6 @@ static enum protocol_result malformed(struct protocol_decoded *out, const char *
 static enum protocol_result scan_problem(enum json_result result, size_t at, struct protocol_decoded *out)
 {
 	switch (result) {
-	case JSON_TOO_DEEP:
-		return malformed(out, "the body is nested too deep", at);
 	case JSON_TOO_MANY:
 		return malformed(out, "the body holds too many values", at);
 	case JSON_NO_MEMORY:
@@ -83,7 +89,7 @@ static enum protocol_result from_object(const struct json_doc *doc, const struct
 static enum protocol_result from_json(struct slice body, const struct protocol_limits *limits, struct arena *arena,
                                       struct protocol_decoded *out)
 {
-	struct json_options options = { .depth_max = limits->depth, .nodes_max = NODES_MAX };
+	struct json_options options = scan_options(limits);
 	struct json_doc *doc = arena_zalloc(arena, sizeof *doc);
 	size_t at = 0;
 	if (!doc)
@@ -110,7 +116,7 @@ static bool line_next(struct slice *rest, struct slice *line)
 
 static void from_line(struct event *ev, struct slice line, const struct protocol_limits *limits, struct arena *arena)
 {
-	struct json_options options = { .depth_max = limits->depth, .nodes_max = NODES_MAX };
+	struct json_options options = scan_options(limits);
 	struct json_doc *doc = arena_zalloc(arena, sizeof *doc);
 	size_t at = 0;
 	ev->bytes = line;
@@ -121,7 +127,7 @@ static void from_line(struct event *ev, struct slice line, const struct protocol
 		set_event(ev, doc, 0, ev->index);
 		return;
 	}
-	event_refuse(ev, arena, result == JSON_TOO_DEEP ? REASON_TOO_DEEP : REASON_NOT_JSON, SLICE(""), SLICE("json"),
+	event_refuse(ev, arena, REASON_NOT_JSON, SLICE(""), SLICE("json"),
 	             arena_print(arena, "the line is not well-formed JSON (byte %zu)", at));
 }
 

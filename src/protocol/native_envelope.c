@@ -1,4 +1,5 @@
-/* Envelope defaults. A member of the event that is null or "" counts as absent, so the default takes its place. */
+/* Envelope defaults. A member of the event that is null or "" counts as absent, so the default takes its place. An event
+ * with a name twice stays as it came: it is refused, and which of the two would win is nobody's guess. */
 #include "protocol/native_envelope.h"
 
 bool native_envelope_is_fit(const struct json_doc *doc, uint32_t events)
@@ -92,10 +93,12 @@ static void put_merged(struct buffer *out, const struct json_doc *doc, uint32_t 
 
 void native_envelope_merge(const struct json_doc *doc, struct protocol_decoded *out, struct arena *arena)
 {
-	static const struct json_options options = { .depth_max = 1, .nodes_max = UINT32_MAX };
+	static const struct json_options options = { .depth_max = 1,
+		                                     .nodes_max = UINT32_MAX,
+		                                     .depth_refused = UINT32_MAX };
 	for (uint32_t i = 0; i < out->count; i++) {
 		struct event *ev = &out->events[i];
-		if (json_type_of(doc, ev->node) != JSON_OBJECT || (doc->nodes[ev->node].flags & JSON_FLAG_UNFIT))
+		if (json_type_of(doc, ev->node) != JSON_OBJECT || (doc->nodes[ev->node].flags & JSON_FLAG_DUPLICATE))
 			continue;
 		struct buffer text;
 		buffer_init(&text, arena);

@@ -171,7 +171,7 @@ static void test_connection_overrides_browser_context(void **state)
 	                              "\"context\":{\"ip\":\"1.1.1.1\",\"page\":{\"url\":\"u\"},\"user_agent\":\"x\"}}",
 	                              SOURCE_BROWSER);
 	char *found = strndup(text.at, text.len);
-	assert_non_null(strstr(found, "\"client_time\":1795312870000"));
+	assert_non_null(strstr(found, "\"client_time\":\"2026-11-22T02:01:10.000Z\""));
 	assert_non_null(strstr(found, "\"context\":{\"page\":{\"url\":\"u\"},\"ip\":\"192.0.2.7\",\"user_agent\":\"UA "
 	                              "\\\"1\\\"\xef\xbf\xbd\"}"));
 	assert_non_null(strstr(found, "\"properties\":{}}"));

@@ -14,7 +14,7 @@
 static struct arena arena;
 static struct json_doc doc;
 static size_t error_at;
-static const struct json_options OPTIONS = { 32, 1000000 };
+static const struct json_options OPTIONS = { .depth_max = 32, .nodes_max = 1000000 };
 
 static enum json_result scan_with(struct slice text, struct json_options options)
 {
@@ -253,7 +253,7 @@ static enum json_result nested(size_t depth, struct json_options options)
 
 static void depth(void **state)
 {
-	struct json_options options = { 32, 1000 };
+	struct json_options options = { .depth_max = 32, .nodes_max = 1000 };
 	(void)state;
 	assert_int_equal(nested(32, options), JSON_OK);
 	assert_int_equal(doc.nodes[0].flags, 0);
@@ -263,6 +263,10 @@ static void depth(void **state)
 	assert_int_equal(nested(512, options), JSON_OK);
 	assert_int_equal(nested(513, options), JSON_TOO_DEEP);
 	assert_int_equal(error_at, 512);
+	options.depth_refused = 600;
+	assert_int_equal(nested(600, options), JSON_OK);
+	assert_int_equal(nested(601, options), JSON_TOO_DEEP);
+	options.depth_refused = 0;
 	/* Only the member that is too deep is flagged, so that it can be refused alone. */
 	options.depth_max = 2;
 	assert_int_equal(scan_with(SLICE("[[1],[[2]],[3]]"), options), JSON_OK);
@@ -275,10 +279,14 @@ static void depth(void **state)
 static void limits(void **state)
 {
 	(void)state;
-	assert_int_equal(scan_with(SLICE("[1,2,3]"), (struct json_options) { 8, 4 }), JSON_OK);
-	assert_int_equal(scan_with(SLICE("[1,2,3]"), (struct json_options) { 8, 3 }), JSON_TOO_MANY);
-	assert_int_equal(scan_with(SLICE("{\"a\":1}"), (struct json_options) { 8, 2 }), JSON_TOO_MANY);
-	assert_int_equal(scan_with(SLICE("1"), (struct json_options) { 8, 0 }), JSON_TOO_MANY);
+	assert_int_equal(scan_with(SLICE("[1,2,3]"), (struct json_options) { .depth_max = 8, .nodes_max = 4 }),
+	                 JSON_OK);
+	assert_int_equal(scan_with(SLICE("[1,2,3]"), (struct json_options) { .depth_max = 8, .nodes_max = 3 }),
+	                 JSON_TOO_MANY);
+	assert_int_equal(scan_with(SLICE("{\"a\":1}"), (struct json_options) { .depth_max = 8, .nodes_max = 2 }),
+	                 JSON_TOO_MANY);
+	assert_int_equal(scan_with(SLICE("1"), (struct json_options) { .depth_max = 8, .nodes_max = 0 }),
+	                 JSON_TOO_MANY);
 	struct arena small;
 	arena_init(&small, 20000);
 	char *text = large_object(1000, -1, false);

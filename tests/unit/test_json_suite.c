@@ -87,7 +87,7 @@ static bool open_folder(char *folder, size_t size)
 /* Scans one file; JSON_FLAG_UNFIT flags of the root. */
 static enum json_result scan_file(const char *folder, const char *file, unsigned *flags)
 {
-	static const struct json_options OPTIONS = { 512, 1000000 };
+	static const struct json_options OPTIONS = { .depth_max = 512, .nodes_max = 1000000 };
 	char path[PATH_MAX];
 	struct arena arena;
 	struct error err;
