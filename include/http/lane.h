@@ -73,8 +73,10 @@ struct lane *lane_create(struct http_shared *shared, uint32_t index, int listen_
 MUST_CHECK bool lane_start(struct lane *lane, struct error *err);
 /* Makes the lane look at the shared flags. Thread: any. */
 void lane_wake(struct lane *lane);
-/* Joins the thread, if there is one; needs shared->stopping. False: requests are still held by the pipeline, and the lane
- * had to be left as it is. */
+/* Joins the thread, if there is one; needs shared->stopping. */
+void lane_join(struct lane *lane);
+/* After lane_join of all lanes, since one posts to another's mailbox to its end. False: requests are still held by the
+ * pipeline, and the lane had to be left as it is. */
 bool lane_destroy(struct lane **lane);
 /* 64 bits that need not be secret. */
 uint64_t lane_random(struct lane *lane);

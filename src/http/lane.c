@@ -30,6 +30,7 @@
 #define SWEEP_DRAINING_MS 20
 #define STOP_MS 5000
 #define EVENTS_MAX 8
+#define LAST_ACCEPTS 64
 
 enum lane_event { LANE_LISTEN, LANE_WAKE, LANE_MAILBOX, LANE_DAEMON };
 
@@ -138,8 +139,9 @@ static void lane_stop_listening(struct lane *lane)
 {
 	if (lane->listen_fd < 0)
 		return;
-	/* what the kernel has queued would be reset with the socket */
-	(void)connection_accept(lane);
+	/* what the kernel has queued would be reset with the socket; each call takes a bounded number */
+	for (int i = 0; i < LAST_ACCEPTS; i++)
+		(void)connection_accept(lane);
 	close(lane->listen_fd);
 	lane->listen_fd = -1;
 }
@@ -284,6 +286,15 @@ static void close_fd(int *fd)
 	*fd = -1;
 }
 
+void lane_join(struct lane *lane)
+{
+	if (!lane->has_thread)
+		return;
+	lane_wake(lane);
+	pthread_join(lane->thread, NULL);
+	lane->has_thread = false;
+}
+
 bool lane_destroy(struct lane **slot)
 {
 	struct lane *lane = *slot;
@@ -291,10 +302,7 @@ bool lane_destroy(struct lane **slot)
 	if (!lane)
 		return true;
 	*slot = NULL;
-	if (lane->has_thread) {
-		lane_wake(lane);
-		pthread_join(lane->thread, NULL);
-	}
+	assert(!lane->has_thread);
 	if (lane->in_flight) {
 		/* to stop a daemon that has suspended connections is undefined: the process ends soon anyway */
 		log_warn("lane_left", "lane=%u in_flight=%u", lane->index, lane->in_flight);

@@ -168,9 +168,10 @@ void http_server_stop(struct http_server **server)
 	self->shared.draining = true;
 	self->shared.cutting = true;
 	self->shared.stopping = true;
-	for (uint32_t i = 0; i < self->lane_count; i++) {
+	for (uint32_t i = 0; i < self->lane_count; i++)
+		lane_join(self->lanes[i]);
+	for (uint32_t i = 0; i < self->lane_count; i++)
 		left = !lane_destroy(&self->lanes[i]) || left;
-	}
 	if (left)
 		return; /* a lane that could not be ended still uses what is shared */
 	address_limits_destroy(&self->shared.addresses);

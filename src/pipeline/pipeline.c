@@ -139,11 +139,10 @@ static void settle(struct pipeline *pipeline, struct request *req, bool durable)
 		finish(req);
 }
 
+/* The bell is silenced before the box is emptied: what comes in between is taken now and rings in vain once. */
 void pipeline_drain(struct pipeline *pipeline)
 {
 	eventfd_t rings;
-	if (!atomic_load_explicit(&pipeline->mailbox, memory_order_relaxed))
-		return;
 	(void)!eventfd_read(pipeline->mailbox_fd, &rings);
 	struct dedup_waiter *waiter = atomic_exchange_explicit(&pipeline->mailbox, NULL, memory_order_acquire);
 	while (waiter) {
@@ -173,7 +172,8 @@ static void commit_batch(struct pipeline *pipeline)
 		settle(pipeline, req, durable);
 		req = next;
 	}
-	pipeline_drain(pipeline);
+	if (atomic_load_explicit(&pipeline->mailbox, memory_order_relaxed))
+		pipeline_drain(pipeline);
 	if (!durable && failure.code == ERROR_SYNC_LOST && !pipeline->failed) {
 		pipeline->failed = true;
 		pipeline->failure = failure;

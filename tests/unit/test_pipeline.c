@@ -5,9 +5,11 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -250,6 +252,25 @@ static void test_a_copy_waits_for_the_other_lane(void **state)
 	close_all();
 }
 
+static bool rings(const struct pipeline *pipeline)
+{
+	struct pollfd fd = { .fd = pipeline_mailbox_fd(pipeline), .events = POLLIN };
+	return poll(&fd, 1, 0) == 1;
+}
+
+/* The poster rings after its push: when the box was emptied in between, the bell rings for nothing, and must fall silent
+ * or the lane never sleeps again. */
+static void test_a_late_bell_falls_silent(void **state)
+{
+	(void)state;
+	open_all(false);
+	assert_int_equal(eventfd_write(pipeline_mailbox_fd(lanes[0]), 1), 0);
+	assert_true(rings(lanes[0]));
+	pipeline_drain(lanes[0]);
+	assert_false(rings(lanes[0]));
+	close_all();
+}
+
 /* Writes beyond the limit fail with EFBIG. */
 static void limit_files(rlim_t bytes)
 {
@@ -476,6 +497,7 @@ int main(void)
 		TEST(test_os_mode_answers_at_once),
 		TEST(test_disk_mode_answers_after_the_commit),
 		TEST(test_a_copy_waits_for_the_other_lane),
+		TEST(test_a_late_bell_falls_silent),
 		TEST(test_a_failed_commit_counts_for_nothing),
 		TEST(test_same_id_with_other_bytes_is_kept),
 		TEST(test_declared_key),
