@@ -13,7 +13,10 @@ test('no headroom: 503 + Retry-After, never a silent loss', { timeout: 120_000 }
 	for (let i = 0; i < 5000; i++) {
 		const batch = Array.from({ length: 20 }, () => pageView({ properties: { pad: 'x'.repeat(1000) } }));
 		answer = await hg.post(batch);
-		if (answer.status !== 200) break;
+		/* a lane may also ask for patience while its next file is being made: that passes */
+		if (answer.status === 503 && (await hg.admin('/readyz')).status === 503) break;
+		if (answer.status === 503) continue;
+		assert.equal(answer.status, 200);
 		accepted.push(...batch.map((e) => e.event_id));
 	}
 	assert.equal(answer.status, 503, `the budget ends; ${accepted.length} accepted, ${JSON.stringify(await hg.status())}`);
