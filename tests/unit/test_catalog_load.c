@@ -57,9 +57,42 @@ static size_t check_examples(const struct schema *schema, struct slice source, c
 
 static void test_shipped(void **state)
 {
-	static const char *const names[] = { "add_to_cart",      "checkout_start", "lead",     "login",
-		                             "page_view",        "product_view",   "purchase", "refund",
-		                             "remove_from_cart", "search",         "sign_up" };
+	static const char *const names[] = { "add_payment_info",
+		                             "add_to_cart",
+		                             "add_to_wishlist",
+		                             "alias",
+		                             "app_open",
+		                             "checkout_start",
+		                             "consent_update",
+		                             "coupon_apply",
+		                             "experiment_view",
+		                             "identify",
+		                             "lead",
+		                             "login",
+		                             "login_failed",
+		                             "message_click",
+		                             "message_delivered",
+		                             "message_open",
+		                             "page_leave",
+		                             "page_view",
+		                             "payment_failed",
+		                             "product_click",
+		                             "product_list_view",
+		                             "product_view",
+		                             "promotion_click",
+		                             "promotion_view",
+		                             "purchase",
+		                             "refund",
+		                             "remove_from_cart",
+		                             "review",
+		                             "screen_view",
+		                             "scroll",
+		                             "search",
+		                             "sign_up",
+		                             "store_purchase",
+		                             "survey_response",
+		                             "video_complete",
+		                             "view_cart" };
 	struct error err = { 0 };
 	struct catalog *cat = load("schemas", &err);
 
