@@ -1,12 +1,10 @@
-/* The raw request target: path and query, percent-decoding, single query arguments. libmicrohttpd decodes in place and
+/* The raw request target: path and query, single query arguments. libmicrohttpd decodes in place and
  * cuts at %00, so the target is taken as it came. */
 #ifndef HEADGATE_HTTP_TARGET_H
 #define HEADGATE_HTTP_TARGET_H
 
 #include "base/slice.h"
 #include "http/refusal.h"
-
-struct arena;
 
 struct http_target {
 	struct slice path;  /* raw, from the slash to the question mark */
@@ -19,8 +17,4 @@ enum refusal target_parse(struct slice raw, size_t limit_bytes, struct http_targ
 size_t target_argument_count(struct slice query);
 /* Value of the first argument of that name, still encoded; false if there is none. */
 bool target_argument(struct slice query, struct slice name, struct slice *value);
-/* Percent-decoded; a '%' without two hex digits stays as it is. `plus`: '+' stands for a space. Borrowed when nothing
- * had to be decoded, else in the arena; SLICE_NONE after arena overflow. */
-struct slice target_decode(struct slice s, bool plus, struct arena *arena);
-
 #endif

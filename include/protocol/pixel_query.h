@@ -16,7 +16,5 @@ enum pixel_query_result {
  * Values become numbers and booleans where the catalog's schema of the event asks for them. */
 enum pixel_query_result pixel_query_to_json(struct slice query, uint32_t arguments_max, const struct catalog *cat,
                                             struct arena *arena, struct buffer *json, struct slice *data);
-/* %XX and + resolved; what is no valid escape stays as it is. Borrowed when there is nothing to resolve. */
-struct slice pixel_percent_decode(struct slice text, struct arena *arena);
 
 #endif

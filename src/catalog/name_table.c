@@ -2,6 +2,8 @@
  * kept, which for the tables of a catalog is nearly always one probe a name. */
 #include "catalog/name_table.h"
 
+#include "base/spelling.h"
+
 #define SEEDS_TRIED 32
 #define GUESS_BYTES 40 /* longer names get no guess */
 #define GUESS_DISTANCE 2
@@ -62,33 +64,6 @@ static size_t fold(struct slice name, char *to)
 	return len;
 }
 
-/* Edit distance, given up (GUESS_DISTANCE + 1) as soon as a whole row is beyond the limit. */
-static size_t distance(const char *a, size_t a_len, const char *b, size_t b_len)
-{
-	uint8_t row[GUESS_BYTES + 1];
-
-	for (size_t j = 0; j <= b_len; j++)
-		row[j] = (uint8_t)j;
-	for (size_t i = 1; i <= a_len; i++) {
-		uint8_t diagonal = row[0], least;
-		least = row[0] = (uint8_t)i;
-		for (size_t j = 1; j <= b_len; j++) {
-			uint8_t above = row[j], cost = (uint8_t)(diagonal + (a[i - 1] != b[j - 1]));
-			if (above + 1 < cost)
-				cost = (uint8_t)(above + 1);
-			if (row[j - 1] + 1 < cost)
-				cost = (uint8_t)(row[j - 1] + 1);
-			diagonal = above;
-			row[j] = cost;
-			if (cost < least)
-				least = cost;
-		}
-		if (least > GUESS_DISTANCE)
-			return GUESS_DISTANCE + 1;
-	}
-	return row[b_len];
-}
-
 uint32_t name_table_guess(const struct name_table *table, struct slice name)
 {
 	char wanted[GUESS_BYTES], known[GUESS_BYTES];
@@ -106,7 +81,7 @@ uint32_t name_table_guess(const struct name_table *table, struct slice name)
 		size_t gap = known_len > wanted_len ? known_len - wanted_len : wanted_len - known_len;
 		if (gap >= best || known_len == 0)
 			continue;
-		size_t d = distance(wanted, wanted_len, known, known_len);
+		size_t d = spelling_distance((struct slice) { wanted, wanted_len }, (struct slice) { known, known_len });
 		/* A short name one or two letters away is another name ("url" and "id"). */
 		if (d < best && d * 3 <= known_len) {
 			best = d;

@@ -1,10 +1,10 @@
 /* Tables of the keys, lookups in them, and what is said about a key that is not there. */
 #include "config/keys.h"
 
+#include "base/spelling.h"
 #include "config/config.h"
 
 /* More than any name of ours has bytes; longer ones are not compared. */
-#define NAME_MAX_BYTES 48
 
 #define LIVE true
 #define START false
@@ -49,30 +49,6 @@ bool config_key_has_members(const struct config_key *key)
 	return key->type == CONFIG_PAIRS || key->type == CONFIG_ROUTES || key->type == CONFIG_CONSENT;
 }
 
-/* Levenshtein distance, one row at a time. */
-static size_t distance(struct slice a, struct slice b)
-{
-	size_t row[NAME_MAX_BYTES + 1];
-	if (a.len > NAME_MAX_BYTES || b.len > NAME_MAX_BYTES)
-		return NAME_MAX_BYTES;
-	for (size_t j = 0; j <= b.len; j++)
-		row[j] = j;
-	for (size_t i = 1; i <= a.len; i++) {
-		size_t corner = row[0];
-		row[0] = i;
-		for (size_t j = 1; j <= b.len; j++) {
-			size_t above = row[j], best = corner + (a.at[i - 1] != b.at[j - 1]);
-			if (above + 1 < best)
-				best = above + 1;
-			if (row[j - 1] + 1 < best)
-				best = row[j - 1] + 1;
-			row[j] = best;
-			corner = above;
-		}
-	}
-	return row[b.len];
-}
-
 /* The next name below `level` from *i on, each once; SLICE_NONE at the end. Keys of one level stand together. */
 static struct slice next_name(const struct config_table *table, struct slice level, size_t *i, struct slice last)
 {
@@ -107,7 +83,7 @@ void config_key_suggest(const struct config_table *table, struct slice level, st
 			found = SLICE("sources");
 			last = true;
 		}
-		size_t d = distance(name, found);
+		size_t d = spelling_distance(name, found);
 		if (d < best_distance) {
 			best_distance = d;
 			best = found;

@@ -4,6 +4,7 @@
 #include "event/event.h"
 
 #include "base/clock.h"
+#include "base/spelling.h"
 #include "base/uuid.h"
 
 #define SECONDS_LOOK_BELOW 100000000000LL /* 10^11: epoch milliseconds of 1973; smaller numbers are seconds */
@@ -42,30 +43,6 @@ static enum event_member member_of(const struct json_doc *doc, uint32_t key)
 	return EVENT_MEMBER_count;
 }
 
-/* Levenshtein distance, in one row. */
-static size_t typo_distance(struct slice a, struct slice b)
-{
-	size_t row[NAME_BYTES_MAX + 1];
-	if (a.len > NAME_BYTES_MAX || b.len > NAME_BYTES_MAX)
-		return SIZE_MAX;
-	for (size_t j = 0; j <= b.len; j++)
-		row[j] = j;
-	for (size_t i = 1; i <= a.len; i++) {
-		size_t diagonal = row[0];
-		row[0] = i;
-		for (size_t j = 1; j <= b.len; j++) {
-			size_t best = diagonal + (a.at[i - 1] != b.at[j - 1]);
-			diagonal = row[j];
-			if (row[j] + 1 < best)
-				best = row[j] + 1;
-			if (row[j - 1] + 1 < best)
-				best = row[j - 1] + 1;
-			row[j] = best;
-		}
-	}
-	return row[b.len];
-}
-
 static void refuse_unknown(struct event *ev, struct arena *arena, uint32_t key)
 {
 	struct slice name = json_string(ev->doc, key, arena);
@@ -75,7 +52,7 @@ static void refuse_unknown(struct event *ev, struct arena *arena, uint32_t key)
 	struct slice nearest = SLICE_NONE;
 	size_t distance = 3;
 	for (int m = 0; m < EVENT_MEMBER_count; m++) {
-		size_t d = typo_distance(name, member_names[m]);
+		size_t d = spelling_distance(name, member_names[m]);
 		if (d < distance) {
 			distance = d;
 			nearest = member_names[m];

@@ -2,6 +2,7 @@
  * comes earlier decides, so that a caller without rights learns nothing about the state behind them. */
 #include "http/admission.h"
 
+#include "base/percent.h"
 #include "http/credentials.h"
 #include "http/origin.h"
 #include "journal/journal.h"
@@ -139,7 +140,7 @@ static enum refusal check_events(struct exchange *ex)
 enum refusal admission_check_rights(struct exchange *ex)
 {
 	const struct config *cfg = ex->snap->cfg;
-	struct slice path = target_decode(ex->target.path, false, &ex->arena);
+	struct slice path = percent_decode(ex->target.path, false, &ex->arena);
 
 	ex->body_limit = cfg->limits.body_bytes;
 	ex->route = route_of(cfg, &path);

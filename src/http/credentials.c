@@ -3,6 +3,7 @@
 #include "http/credentials.h"
 
 #include "base/arena.h"
+#include "base/percent.h"
 #include "http/target.h"
 #include "protocol/protocol.h"
 
@@ -77,6 +78,6 @@ struct slice credentials_key(const struct http_head *head, struct slice query, u
 	if (!key.len && (places & KEY_IN_HEADER))
 		key = slice_trim(head->write_key);
 	if (!key.len && (places & KEY_IN_QUERY) && query.len && target_argument(query, SLICE("key"), &key))
-		key = target_decode(key, true, arena);
+		key = percent_decode(key, true, arena);
 	return key.len && key.len <= KEY_BYTES_MAX ? key : SLICE_NONE;
 }

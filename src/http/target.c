@@ -1,19 +1,6 @@
 /* The target is checked byte by byte once; what passes has no byte that could end a C string or a log line early. */
 #include "http/target.h"
 
-#include "base/arena.h"
-
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 static bool is_nul_escape(struct slice s, size_t at)
 {
 	return at + 2 < s.len && s.at[at + 1] == '0' && s.at[at + 2] == '0';
@@ -58,28 +45,4 @@ bool target_argument(struct slice query, struct slice name, struct slice *value)
 		}
 	}
 	return false;
-}
-
-struct slice target_decode(struct slice s, bool plus, struct arena *arena)
-{
-	if (slice_find(s, '%') == s.len && (!plus || slice_find(s, '+') == s.len))
-		return s;
-	char *to = arena_alloc(arena, s.len);
-	if (!to)
-		return SLICE_NONE;
-	size_t len = 0;
-	for (size_t i = 0; i < s.len; i++) {
-		int high = -1, low = -1;
-		if (s.at[i] == '%' && i + 2 < s.len) {
-			high = hex_value(s.at[i + 1]);
-			low = hex_value(s.at[i + 2]);
-		}
-		if (high >= 0 && low >= 0) {
-			to[len++] = (char)(high * 16 + low);
-			i += 2;
-		} else {
-			to[len++] = plus && s.at[i] == '+' ? ' ' : s.at[i];
-		}
-	}
-	return (struct slice) { to, len };
 }

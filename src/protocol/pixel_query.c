@@ -2,6 +2,8 @@
  * names are exactly 0 … n-1 is an array. Conflicts (a=1&a.b=2, or the same key twice) refuse the event. */
 #include "protocol/pixel_query.h"
 
+#include "base/percent.h"
+
 #define STEPS_MAX 16
 
 struct branch {
@@ -18,39 +20,6 @@ struct typing {
 	struct slice steps[STEPS_MAX];
 	size_t depth;
 };
-
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
-struct slice pixel_percent_decode(struct slice text, struct arena *arena)
-{
-	if (slice_find(text, '%') == text.len && slice_find(text, '+') == text.len)
-		return text;
-	char *to = arena_alloc(arena, text.len);
-	if (!to)
-		return SLICE_NONE;
-	size_t len = 0;
-	for (size_t i = 0; i < text.len; i++) {
-		char c = text.at[i];
-		if (c == '+') {
-			c = ' ';
-		} else if (c == '%' && text.len - i > 2 && hex_value(text.at[i + 1]) >= 0 &&
-		           hex_value(text.at[i + 2]) >= 0) {
-			c = (char)(hex_value(text.at[i + 1]) * 16 + hex_value(text.at[i + 2]));
-			i += 2;
-		}
-		to[len++] = c;
-	}
-	return (struct slice) { to, len };
-}
 
 static struct branch *branch_child(struct branch *parent, struct slice name, struct arena *arena)
 {
@@ -190,8 +159,8 @@ enum pixel_query_result pixel_query_to_json(struct slice query, uint32_t argumen
 			continue;
 		if (++count > arguments_max)
 			return PIXEL_QUERY_TOO_MANY;
-		struct slice name = pixel_percent_decode(slice_split(&pair, '='), arena);
-		struct slice value = pixel_percent_decode(pair, arena);
+		struct slice name = percent_decode(slice_split(&pair, '='), true, arena);
+		struct slice value = percent_decode(pair, true, arena);
 		if (slice_equal(name, SLICE("key")))
 			continue;
 		if (slice_equal(name, SLICE("data"))) {

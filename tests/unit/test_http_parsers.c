@@ -6,6 +6,7 @@
 #include <cmocka.h>
 #include <zlib.h>
 
+#include "base/percent.h"
 #include "http/address.h"
 #include "http/address_limits.h"
 #include "http/credentials.h"
@@ -108,10 +109,10 @@ static void targets_are_split_and_decoded(void **state)
 	assert_int_equal(target_argument_count(target.query), 3);
 	assert_int_equal(target_argument_count(SLICE("")), 0);
 	assert_true(target_argument(target.query, SLICE("key"), &value));
-	assert_true(slice_equal(target_decode(value, true, &arena), SLICE("x+y")));
+	assert_true(slice_equal(percent_decode(value, true, &arena), SLICE("x+y")));
 	assert_false(target_argument(target.query, SLICE("ke"), &value));
-	assert_true(slice_equal(target_decode(SLICE("a%4a+%zz%4"), true, &arena), SLICE("aJ %zz%4")));
-	assert_true(slice_equal(target_decode(SLICE("a+b%2F"), false, &arena), SLICE("a+b/")));
+	assert_true(slice_equal(percent_decode(SLICE("a%4a+%zz%4"), true, &arena), SLICE("aJ %zz%4")));
+	assert_true(slice_equal(percent_decode(SLICE("a+b%2F"), false, &arena), SLICE("a+b/")));
 	assert_int_equal(target_parse(SLICE("/a?b=%00"), 100, &target), REFUSAL_BAD_TARGET);
 	assert_int_equal(target_parse(SLICE("/a b"), 100, &target), REFUSAL_BAD_TARGET);
 	assert_int_equal(target_parse(SLICE("/a\x01"), 100, &target), REFUSAL_BAD_TARGET);

@@ -1,0 +1,36 @@
+#include "base/percent.h"
+
+#include "base/arena.h"
+
+int percent_hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+struct slice percent_decode(struct slice text, bool plus_is_space, struct arena *arena)
+{
+	if (slice_find(text, '%') == text.len && (!plus_is_space || slice_find(text, '+') == text.len))
+		return text;
+	char *to = arena_alloc(arena, text.len);
+	if (!to)
+		return SLICE_NONE;
+	size_t len = 0;
+	for (size_t i = 0; i < text.len; i++) {
+		int high = -1, low = -1;
+		if (text.at[i] == '%' && i + 2 < text.len) {
+			high = percent_hex_value(text.at[i + 1]);
+			low = percent_hex_value(text.at[i + 2]);
+		}
+		if (high >= 0 && low >= 0) {
+			to[len++] = (char)(high * 16 + low);
+			i += 2;
+		} else {
+			to[len++] = plus_is_space && text.at[i] == '+' ? ' ' : text.at[i];
+		}
+	}
+	return (struct slice) { to, len };
+}
