@@ -29,7 +29,7 @@ void answer_cache_clear(struct answer_cache *cache);
 enum MHD_Result answer_send(struct exchange *ex, const struct answer *answer);
 /* The general answer, or the protocol's own for that status. */
 enum MHD_Result answer_refuse(struct exchange *ex, enum refusal refusal, bool closes);
-/* Writes a whole 408 answer for a request that libmicrohttpd has not handed over yet; returns its length, < size. */
-size_t answer_raw_timeout(struct lane *lane, enum refusal refusal, char *to, size_t size);
+/* Writes a whole answer for a request that libmicrohttpd has not handed over yet; returns its length, < size. */
+size_t answer_raw(struct lane *lane, enum refusal refusal, char *to, size_t size);
 
 #endif

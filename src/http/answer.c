@@ -158,7 +158,7 @@ static bool add_own(struct MHD_Response *response, const struct exchange *ex, co
 	char text[64];
 	bool ok = true;
 
-	if (answer->status != 200 || ex->names_request)
+	if (answer->status != 200 || ex->head.request_id.len)
 		ok = add_request_id(response, ex);
 	if (ok && answer->retry_after) {
 		snprintf(text, sizeof(text), "%u", 1 + (unsigned)(lane_random(ex->lane) % RETRY_AFTER_MAX_S));
@@ -226,7 +226,7 @@ enum MHD_Result answer_send(struct exchange *ex, const struct answer *answer)
 	bool closes = answer->closes || ex->lane->shared->draining;
 
 	counters_request(ex->lane->counters, ex->route, answer->status);
-	if (answer->is_fixed && answer->status == 200 && !ex->names_request && !closes && !answer->retry_after)
+	if (answer->is_fixed && answer->status == 200 && !ex->head.request_id.len && !closes && !answer->retry_after)
 		return queue_shared(ex, answer, origin);
 	struct MHD_Response *response = build(answer, origin);
 	if (!response)
@@ -262,14 +262,16 @@ enum MHD_Result answer_refuse(struct exchange *ex, enum refusal refusal, bool cl
 	return answer_send(ex, &answer);
 }
 
-size_t answer_raw_timeout(struct lane *lane, enum refusal refusal, char *to, size_t size)
+size_t answer_raw(struct lane *lane, enum refusal refusal, char *to, size_t size)
 {
 	struct slice body = refusal_body(refusal);
+	unsigned status = refusal_status(refusal);
 	int len = snprintf(to, size,
-	                   "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: %zu\r\n"
+	                   "HTTP/1.1 %u %s\r\nConnection: close\r\nContent-Length: %zu\r\n"
 	                   "Content-Type: application/json\r\nCache-Control: no-store\r\n"
 	                   "X-Content-Type-Options: nosniff\r\nX-Request-Id: %016llx\r\n\r\n%.*s",
-	                   body.len, (unsigned long long)lane_random(lane), SLICE_ARG(body));
+	                   status, MHD_get_reason_phrase_for(status), body.len, (unsigned long long)lane_random(lane),
+	                   SLICE_ARG(body));
 
 	return len > 0 && (size_t)len < size ? (size_t)len : 0;
 }

@@ -208,11 +208,22 @@ void connection_cut(struct connection *conn, const char *reason)
 	(void)shutdown(conn->fd, SHUT_RDWR);
 }
 
-/* Nobody else writes to a connection whose request is not complete, so the answer may go out beside the library. One
- * that never sent a byte (a browser's preconnect) is closed in silence. */
-static void cut_late(struct connection *conn, enum refusal refusal)
+/* Nobody else writes to a connection whose request is not complete, so the answer may go out beside the library. */
+void connection_refuse(struct connection *conn, enum refusal refusal)
 {
 	char text[512];
+
+	if (conn->is_cut)
+		return;
+	size_t size = answer_raw(conn->lane, refusal, text, sizeof(text));
+	(void)!send(conn->fd, text, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+	counters_request(conn->lane->counters, NULL, refusal_status(refusal));
+	connection_cut(conn, refusal_code(refusal));
+}
+
+/* One that never sent a byte (a browser's preconnect) is closed in silence. */
+static void cut_late(struct connection *conn, enum refusal refusal)
+{
 	struct tcp_info info;
 	socklen_t len = sizeof(info);
 
@@ -220,12 +231,10 @@ static void cut_late(struct connection *conn, enum refusal refusal)
 		return;
 	bool spoke = conn->state != CONNECTION_FRESH ||
 	             (getsockopt(conn->fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 && info.tcpi_bytes_received > 0);
-	if (spoke) {
-		size_t size = answer_raw_timeout(conn->lane, refusal, text, sizeof(text));
-		(void)!send(conn->fd, text, size, MSG_NOSIGNAL | MSG_DONTWAIT);
-		counters_request(conn->lane->counters, NULL, 408);
-	}
-	connection_cut(conn, refusal_code(refusal));
+	if (spoke)
+		connection_refuse(conn, refusal);
+	else
+		connection_cut(conn, refusal_code(refusal));
 }
 
 static void check_body_rate(struct connection *conn, const struct config_limits *limits)

@@ -105,11 +105,11 @@ void *exchange_open(void *cls, const char *uri, struct MHD_Connection *handle)
 
 	assert(lane->magic == LANE_MAGIC);
 	connection_enter(conn, CONNECTION_HEAD);
-	/* the library would answer nothing if its pool overflowed with arguments */
+	/* the library would answer nothing if its pool overflowed with arguments: refused before it looks at them */
 	size_t mark = slice_find(raw, '?');
 	if (mark < raw.len && target_argument_count((struct slice) { raw.at + mark + 1, raw.len - mark - 1 }) >
 	                              lane->snap->cfg->limits.query_arguments) {
-		connection_cut(conn, "query_arguments");
+		connection_refuse(conn, REFUSAL_QUERY_ARGUMENTS);
 		return NULL;
 	}
 	struct exchange *ex = exchange_take(lane);

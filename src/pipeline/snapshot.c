@@ -126,6 +126,10 @@ struct snapshot *snapshot_load(struct config *cfg, struct error *err)
 		                                 .default_models = models,
 		                                 .default_model_count = count };
 	cat = catalog_load(&options, err);
+	if (!cat && (err->code == ERROR_NOT_FOUND || err->code == ERROR_DENIED)) {
+		err->code = ERROR_CONFIG; /* the folder is what the configuration names, or does not */
+		error_prepend(err, "catalog.dir");
+	}
 out:
 	free(events);
 	free(models);

@@ -104,6 +104,8 @@ static enum schema_want wanted(const struct typing *typing)
 {
 	if (typing->depth == 1 && slice_equal(typing->steps[0], SLICE("test")))
 		return SCHEMA_WANT_BOOLEAN;
+	if (typing->depth == 2 && slice_equal(typing->steps[0], SLICE("consent")))
+		return SCHEMA_WANT_BOOLEAN; /* purposes may be true or false there */
 	if (typing->properties && typing->depth > 1 && slice_equal(typing->steps[0], SLICE("properties")))
 		return schema_want_at(typing->properties, typing->steps + 1, typing->depth - 1);
 	return SCHEMA_WANT_STRING;

@@ -285,6 +285,32 @@ test('the pixel: values are typed by the catalog only, conflicts are told', asyn
 	assert.equal(retried.headers['content-type'], 'image/gif');
 });
 
+test('the pixel takes consent in words and as true or false', async () => {
+	const id = uniqueId();
+	assert.equal((await hg.get(`/v1/pixel.gif?key=dev&event=page_view&event_id=${id}&consent.analytics=true&consent.ads=false&consent.other=denied`)).status, 200);
+	const { consent } = await stored(id);
+	assert.deepEqual([consent.analytics, consent.ads, consent.other], ['granted', 'denied', 'denied']);
+});
+
+test('more query arguments than the limit: 414, not a silent reset', async () => {
+	for (const n of [256, 3000]) {
+		const answer = await hg.raw(`GET /v1/pixel.gif?key=dev&${'a&'.repeat(n)} HTTP/1.1\r\nHost: a\r\n\r\n`, { timeoutMs: 3000 });
+		assert.deepEqual([answer.status, answer.how], [414, 'closed'], answer.text);
+		assert.match(answer.text, /"query_arguments"/);
+		assert.match(answer.text, /X-Request-Id: /);
+	}
+	assert.ok((await hg.metrics()).get('headgate_refused_total', { reason: 'query_arguments' }) >= 2);
+	assert.ok((await hg.metrics()).get('headgate_requests_total', { code: 414 }) >= 2);
+});
+
+test('a request that carried an X-Request-Id gets one, also where its own cannot be used', async () => {
+	for (const given of ['fine-1', 'not fine <b>', 'x'.repeat(65)]) {
+		const answer = await hg.post(pageView(), { headers: { 'x-request-id': given } });
+		assert.equal(answer.status, 200);
+		assert.match(answer.headers['x-request-id'], given === 'fine-1' ? /^fine-1$/ : /^[0-9a-f]{16}$/);
+	}
+});
+
 test('the catalog: listed, one schema as it stands, 404 where it is not public', async (t) => {
 	const list = await hg.get('/v1/catalog');
 	assert.ok(list.json.events.some((e) => e.event === 'purchase' && e.default === '1-0-0'));
@@ -314,6 +340,12 @@ test('no log line holds a payload or a key', async () => {
 	assert.doesNotMatch(hg.stderr, /secret|denied-key|backend-0123|shop\.example/);
 });
 
+test('a catalog folder that is not there is a wrong configuration: 78, with its path', async (t) => {
+	const broken = await headgate(t, { expectExit: true, config: { catalog: { dir: '/nonexistent/schemas' } } });
+	assert.equal((await broken.exit).code, 78);
+	assert.match(broken.stderr, /catalog\.dir: .*nonexistent/);
+});
+
 // --- a disk that is nearly full ---
 
 test('over the disk budget: 503 with Retry-After on every route that stores, readyz red, and well again by itself', async (t) => {
@@ -329,16 +361,16 @@ test('over the disk budget: 503 with Retry-After on every route that stores, rea
 	await small.restart();
 	const ids = [];
 	let refused;
-	for (let i = 0; i < 200 && !refused; i++) {
+	// A writer that outruns the preparation of files is put off as well: on, until the budget is what ends it.
+	await waitFor(async () => {
 		const batch = Array.from({ length: 20 }, () => pageView({ properties: { a: 'x'.repeat(4000) } }));
 		const answer = await small.post(batch);
 		if (answer.status === 200) ids.push(...batch.map((e) => e.event_id));
 		else refused = answer;
-	}
-	assert.equal(refused?.status, 503);
+		return answer.status === 503 && (await small.admin('/readyz')).status === 503;
+	}, { everyMs: 1, what: 'the budget ends' });
 	assert.ok(Number(refused.headers['retry-after']) >= 1);
 	assert.ok(ids.length > 100, String(ids.length));
-	assert.equal((await small.admin('/readyz')).status, 503);
 	assert.equal((await small.admin('/livez')).status, 200);
 	assert.equal((await small.status()).ready, false);
 	const pixel = await small.get('/v1/pixel.gif?key=dev&event=page_view');
