@@ -2,11 +2,14 @@
  * aligned.
  *
  *   file    two equal copies of struct journal_file_header (at 0 and 4096: one lost sector does not lose the file's
- *           salt, without which no record of it could be proven), records from JOURNAL_HEADER_BYTES on, then zeros.
+ *           salt, without which no record of it could be proven), records from JOURNAL_HEADER_BYTES on, then zeros, or
+ *           (flag RECYCLED) whatever the file held when it was another one.
  *   record  struct journal_record_header, topic, key, headers, value, zeros up to a multiple of 8.
  *
  * A record's CRC32C covers the file's salt and all bytes of the record after the CRC, padding included; so a stale byte
- * of another file, a record moved from elsewhere and a wrong length do not pass. Counters in a file only grow; within
+ * of another file, a record moved from elsewhere and a wrong length do not pass. The magic number of a record is that
+ * of the format and the CRC of the salt, combined, so that what remains of a torn write can be told from what remains of
+ * the file's past. Counters in a file only grow; within
  * an epoch they have no holes but those told by GAP records or made by damage. Two records stand for no event:
  *   SEAL    the file's last record; its counter is the first of the next file.
  *   GAP     `counter` and the 8-byte value (how many) name counters without a record. Flag JOURNAL_GAP_BURNT: their
@@ -23,6 +26,8 @@
 #define JOURNAL_RECORD_MAGIC 0x7263a7d9U
 #define JOURNAL_HEADER_COPY_AT 4096
 #define JOURNAL_HEADER_BYTES 8192
+#define JOURNAL_SPARE_MAGIC "HGSPARE\n"
+#define JOURNAL_FILE_RECYCLED 2U  /* flag: behind the end stand bytes of an earlier use, not zeros */
 #define JOURNAL_FILE_REWRITTEN 1U /* flag: recovery wrote this copy, synced, from a file of an unclean stop */
 
 struct journal_file_header {
@@ -75,16 +80,20 @@ static inline size_t journal_padded(size_t length)
 MUST_CHECK bool journal_header_write(int fd, struct journal_file_header *header, struct error *err);
 /* Reads the first copy that is sound. False: neither is (DATA), or the file cannot be read. */
 MUST_CHECK bool journal_header_read(int fd, struct journal_file_header *out, struct error *err);
+/* Marks a file as one that holds nothing; both copies. */
+MUST_CHECK bool journal_spare_write(int fd, struct error *err);
+/* True if a sound copy says so. */
+bool journal_spare_is(int fd);
 /* The start value of the CRC of each record in a file with this salt. */
 uint32_t journal_salt_crc(uint64_t salt);
 
-/* Fills header and padding at `at`; the variable part of `record` must stand behind the header already. The CRC is left
- * to journal_record_stamp. Returns the padded size. */
+/* Fills header and padding at `at`; the variable part of `record` must stand behind the header already. The magic
+ * number and the CRC are left to journal_record_stamp. Returns the padded size. */
 size_t journal_record_close(char *at, const struct journal_record *record);
 void journal_record_stamp(char *at, uint32_t salt_crc);
 /* Padded size of the record whose (own, sound) header stands at `at`. */
 size_t journal_record_size(const char *at);
-/* Writes a whole record (any type) at `at`, CRC left out; `at` has room for journal_record_need(record). */
+/* Writes a whole record (any type) at `at`, not stamped; `at` has room for journal_record_need(record). */
 size_t journal_record_put(char *at, const struct journal_record *record);
 size_t journal_record_need(const struct journal_record *record);
 /* First counter after those the record stands for. */
@@ -116,13 +125,15 @@ struct journal_cursor {
 	uint64_t epoch;
 	uint64_t expected; /* smallest counter the next record may have */
 	uint32_t salt_crc;
+	bool recycled; /* what lies behind the end and is not of this file means nothing */
 };
 enum journal_step { JOURNAL_STEP_RECORD, JOURNAL_STEP_END, JOURNAL_STEP_MEMORY };
 /* At the first record; the limit is the owner's to set. The window stays as it is. */
-void journal_cursor_start(struct journal_cursor *cursor, uint64_t epoch, uint64_t first, uint32_t salt_crc);
+void journal_cursor_start(struct journal_cursor *cursor, uint64_t epoch, uint64_t first, uint32_t salt_crc,
+                          bool recycled);
 /* The next sound record. `damage` tells what was passed over before it (length 0: nothing). END: nothing sound up to the
- * limit; `damage` then spans the bytes from `offset` to the last one that is not zero (the torn tail), and the offset
- * stays where it was. */
+ * limit; `damage` then spans the torn tail, and the offset stays where it was. The torn tail reaches from `offset` to the
+ * last byte that is not zero; in a recycled file to the end of the last record that begins with its magic number. */
 enum journal_step journal_cursor_next(struct journal_cursor *cursor, struct journal_record *out,
                                       struct journal_damage *damage);
 

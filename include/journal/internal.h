@@ -34,6 +34,7 @@ struct journal_file {
 	uint64_t epoch, first;
 	_Atomic uint64_t capacity; /* bytes of the file; records end before capacity - JOURNAL_SEAL_BYTES */
 	uint32_t salt_crc;
+	bool recycled;         /* see JOURNAL_FILE_RECYCLED */
 	uint64_t written;      /* lane thread: end of what was written */
 	uint64_t written_last; /* lane thread: last counter written, first - 1: none */
 	_Atomic uint64_t end;  /* end of what is committed; readers go no further */
@@ -61,6 +62,8 @@ struct journal_lane {
 	struct journal_position checkpoint;    /* mutex */
 	struct journal_position gaps_counted;  /* reader: GAPs up to here are in the statistics */
 	struct journal_file *_Atomic prepared; /* put by the keeper, taken by the lane */
+	struct journal_file *spares;           /* keeper: by ->chain */
+	unsigned spare_count;                  /* keeper */
 	_Atomic bool needs_file;               /* the last file was abandoned: no headroom before the next one stands */
 	_Atomic bool headroom;
 	_Atomic int64_t retry_at_ms;           /* after a failure: no file is taken or prepared before */
@@ -159,6 +162,15 @@ void journal_keys_add(struct journal *journal, struct journal_keys *keys, const 
 void journal_keys_fini(struct journal *journal, struct journal_keys *keys);
 /* NULL: unknown. */
 const struct journal_key_entry *journal_keys_get(const struct journal_keys *keys, size_t *count);
+
+/* ---- spare.c. Thread: the keeper. ---- */
+/* Keeps a covered file that nobody knows any more for the lane's use; it is gone then. False: the caller unlinks it, by
+ * the name that it has now. */
+bool journal_spare_keep(struct journal_lane *lane, struct journal_file *file);
+/* NULL: there is none. */
+struct journal_file *journal_spare_take(struct journal_lane *lane);
+/* Unlinks one where the disk budget runs out; true: it did. */
+bool journal_spare_trim(struct journal_lane *lane);
 
 /* ---- quarantine.c ---- */
 /* Copies a damaged range to `<data>/quarantine/<lane>-<name>-<offset>.bad` and syncs it; counts it if it is new. A copy

@@ -163,7 +163,7 @@ struct journal_scan {
 };
 /* Calls fn (may be NULL) for each valid event, dead letter and GAP record; fn returns false to stop. Damage is passed
  * over and counted. The file of a running daemon may show its last batch half written. A file without a sound header is
- * an error of code DATA. */
+ * an error of code DATA, one that the daemon has done with and reused meanwhile one of code NOT_FOUND. */
 MUST_CHECK bool journal_scan_file(const char *path, bool (*fn)(void *context, const struct journal_record *record),
                                   void *context, struct journal_scan *out, struct error *err);
 struct journal_file_name {

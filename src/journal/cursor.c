@@ -163,11 +163,18 @@ static void fill_record(struct journal_record *out, const struct journal_record_
 	}
 }
 
-static bool header_is_plausible(const struct journal_record_header *header, uint64_t room, uint64_t expected)
+static uint32_t record_magic(const struct journal_cursor *cursor)
 {
-	if (header->magic != JOURNAL_RECORD_MAGIC || header->length < JOURNAL_RECORD_BYTES)
+	return JOURNAL_RECORD_MAGIC ^ cursor->salt_crc;
+}
+
+static bool header_is_plausible(const struct journal_record_header *header, const struct journal_cursor *cursor,
+                                uint64_t room)
+{
+	if (header->magic != record_magic(cursor) || header->length < JOURNAL_RECORD_BYTES)
 		return false;
-	if (journal_padded(header->length) > room || header->counter < expected || header->counter > COUNTER_MAX)
+	if (journal_padded(header->length) > room || header->counter < cursor->expected ||
+	    header->counter > COUNTER_MAX)
 		return false;
 	if (header->type < JOURNAL_EVENT || header->type > JOURNAL_SEAL)
 		return false;
@@ -187,7 +194,7 @@ static enum decoded decode(struct journal_cursor *cursor, uint64_t offset, struc
 		return DECODED_MEMORY;
 	struct journal_record_header header;
 	memcpy(&header, at, sizeof(header));
-	if (!header_is_plausible(&header, room, cursor->expected))
+	if (!header_is_plausible(&header, cursor, room))
 		return DECODED_BAD;
 	*size = journal_padded(header.length);
 	at = journal_window_get(&cursor->window, offset, *size, cursor->limit);
@@ -207,7 +214,22 @@ static void accept_record(struct journal_cursor *cursor, uint64_t offset, size_t
 	cursor->expected = journal_record_after(record);
 }
 
-/* From a bad record on: the next sound one, or the end and how far the bytes that are not zero reach. */
+/* Where a record that begins with this file's magic number, but is not sound, would have ended. */
+static uint64_t torn_end(struct journal_cursor *cursor, uint64_t at)
+{
+	uint64_t room = cursor->limit - at;
+	if (room < JOURNAL_RECORD_BYTES)
+		return cursor->limit;
+	struct journal_record_header header;
+	const char *bytes = journal_window_get(&cursor->window, at, sizeof(header), cursor->limit);
+	if (!bytes)
+		return at + sizeof(header);
+	memcpy(&header, bytes, sizeof(header));
+	bool told = header.length >= sizeof(header) && journal_padded(header.length) <= room;
+	return at + (told ? journal_padded(header.length) : sizeof(header));
+}
+
+/* From a bad record on: the next sound one, or the end and how far the torn tail reaches. */
 static enum journal_step search(struct journal_cursor *cursor, struct journal_record *out,
                                 struct journal_damage *damage)
 {
@@ -219,10 +241,11 @@ static enum journal_step search(struct journal_cursor *cursor, struct journal_re
 			return JOURNAL_STEP_MEMORY;
 		uint64_t word = 0;
 		memcpy(&word, bytes, width);
-		if (word == 0)
+		bool ours = (uint32_t)word == record_magic(cursor);
+		if (word == 0 || (cursor->recycled && !ours))
 			continue;
 		size_t size = 0;
-		if (at > begin && (uint32_t)word == JOURNAL_RECORD_MAGIC) {
+		if (at > begin && ours) {
 			enum decoded decoded = decode(cursor, at, out, &size);
 			if (decoded == DECODED_MEMORY)
 				return JOURNAL_STEP_MEMORY;
@@ -232,19 +255,22 @@ static enum journal_step search(struct journal_cursor *cursor, struct journal_re
 				return JOURNAL_STEP_RECORD;
 			}
 		}
-		used_end = at + width;
+		uint64_t end = cursor->recycled ? torn_end(cursor, at) : at + width;
+		used_end = end > used_end ? end : used_end;
 	}
 	*damage = (struct journal_damage) { .offset = begin, .length = used_end - begin, .torn = used_end > begin };
 	return JOURNAL_STEP_END;
 }
 
-void journal_cursor_start(struct journal_cursor *cursor, uint64_t epoch, uint64_t first, uint32_t salt_crc)
+void journal_cursor_start(struct journal_cursor *cursor, uint64_t epoch, uint64_t first, uint32_t salt_crc,
+                          bool recycled)
 {
 	cursor->offset = JOURNAL_HEADER_BYTES;
 	cursor->limit = JOURNAL_HEADER_BYTES;
 	cursor->epoch = epoch;
 	cursor->expected = first;
 	cursor->salt_crc = salt_crc;
+	cursor->recycled = recycled;
 }
 
 enum journal_step journal_cursor_next(struct journal_cursor *cursor, struct journal_record *out,

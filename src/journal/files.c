@@ -1,4 +1,4 @@
-/* Journal files as things on disk: made ahead of time and zero-filled (so that a full disk shows here and not in the
+/* Journal files as things on disk: made ahead of time and zero-filled, or used again (spare.c), (so that a full disk shows here and not in the
  * answer path, and a commit's fdatasync has no metadata to write), then activated by writing the header and renaming.
  *
  * A prepared file is called `next-<serial>.pre` and its folder is synced before a lane may take it. The rename at
@@ -117,6 +117,7 @@ bool journal_file_activate(struct journal_lane *lane, struct journal_file *file,
 		.lane = lane->index,
 		.epoch = lane->journal->epoch,
 		.first = first,
+		.flags = file->recycled ? JOURNAL_FILE_RECYCLED : 0,
 		.created_ms = clock_wall_ms(),
 		.events_before = events_before,
 		.dead_letters_before = dead_letters_before,

@@ -196,6 +196,8 @@ static void free_lane(struct journal_lane *lane)
 	struct journal_file *prepared = atomic_load(&lane->prepared);
 	if (prepared)
 		journal_file_drop(lane, &prepared);
+	for (struct journal_file *spare; (spare = journal_spare_take(lane));)
+		journal_file_drop(lane, &spare);
 	while (lane->head) {
 		struct journal_file *file = lane->head;
 		lane->head = file->next;

@@ -1,6 +1,6 @@
 /* The keeper thread: everything slow that no lane may wait for. Each round: sync what mode `os` has written, close
- * finished files, have their key indexes written, unlink what the sink has, prepare the next files, measure the disk and
- * decide headroom.
+ * finished files, have their key indexes written, set aside or unlink what the sink has, prepare the next files, measure
+ * the disk and decide headroom.
  *
  * Failure modes: a failed fdatasync is final (SYNC_LOST). Anything else is tried again: preparing a file each second,
  * an index every ten seconds; meanwhile headroom says what still can be taken. */
@@ -172,6 +172,8 @@ static bool unlink_covered(struct journal *journal, struct journal_lane *lane)
 	bool any = false;
 	struct journal_file *file;
 	while ((file = take_covered(lane))) {
+		if (journal_spare_keep(lane, file))
+			continue;
 		char path[JOURNAL_PATH_BYTES];
 		journal_file_path(lane, file, path);
 		if (!save_totals(journal, lane) || (unlink(path) != 0 && errno != ENOENT)) {
@@ -219,6 +221,11 @@ static void prepare_next(struct journal_lane *lane)
 {
 	if (atomic_load(&lane->prepared) || clock_monotonic_ms() < atomic_load(&lane->retry_at_ms))
 		return;
+	struct journal_file *spare = journal_spare_take(lane);
+	if (spare) {
+		atomic_store(&lane->prepared, spare);
+		return;
+	}
 	uint64_t size = next_size(lane);
 	if (size == 0)
 		return;
@@ -301,6 +308,7 @@ static void do_chores(struct journal *journal, int64_t *measured_ms)
 		for (struct journal_file *file = first_file(lane); file; file = file_behind(lane, file))
 			index_file(journal, lane, file);
 		freed = unlink_covered(journal, lane) || freed;
+		freed = journal_spare_trim(lane) || freed;
 	}
 	int64_t now_ms = clock_monotonic_ms();
 	if (freed || now_ms - *measured_ms >= MEASURE_MS) {

@@ -54,7 +54,8 @@ static bool enter_file(struct journal_reader *reader, struct error *err)
 	if (reader->fd >= 0)
 		close(reader->fd);
 	reader->fd = fd;
-	journal_cursor_start(&reader->cursor, reader->file->epoch, reader->file->first, reader->file->salt_crc);
+	journal_cursor_start(&reader->cursor, reader->file->epoch, reader->file->first, reader->file->salt_crc,
+	                     reader->file->recycled);
 	if (reader->epoch != reader->file->epoch) {
 		reader->expected = reader->epoch ? 1 : reader->file->first;
 		reader->epoch = reader->file->epoch;
@@ -178,6 +179,8 @@ static enum journal_read step(struct journal_reader *reader, struct journal_reco
 	switch (journal_cursor_next(&reader->cursor, out, &damage)) {
 	case JOURNAL_STEP_RECORD:
 		pass_damage(reader, &damage);
+		if (out->type == JOURNAL_SEAL) /* a recycled file goes on behind it, with its past */
+			reader->cursor.offset = reader->cursor.limit;
 		*again = !deliver(reader, out);
 		return JOURNAL_READ_RECORD;
 	case JOURNAL_STEP_MEMORY:

@@ -19,15 +19,26 @@ static uint32_t header_crc(const struct journal_file_header *header)
 	return hash_crc32c(0, header, offsetof(struct journal_file_header, crc));
 }
 
-bool journal_header_write(int fd, struct journal_file_header *header, struct error *err)
+static bool write_copies(int fd, struct journal_file_header *header, const char *magic, struct error *err)
 {
 	char bytes[JOURNAL_HEADER_COPY_AT + sizeof(*header)] = { 0 };
-	memcpy(header->magic, JOURNAL_FILE_MAGIC, sizeof(header->magic));
+	memcpy(header->magic, magic, sizeof(header->magic));
 	header->version = JOURNAL_FORMAT_VERSION;
 	header->crc = header_crc(header);
 	memcpy(bytes, header, sizeof(*header));
 	memcpy(bytes + JOURNAL_HEADER_COPY_AT, header, sizeof(*header));
 	return file_write_at(fd, (struct slice) { bytes, sizeof(bytes) }, 0, err);
+}
+
+bool journal_header_write(int fd, struct journal_file_header *header, struct error *err)
+{
+	return write_copies(fd, header, JOURNAL_FILE_MAGIC, err);
+}
+
+bool journal_spare_write(int fd, struct error *err)
+{
+	struct journal_file_header header = { .version = JOURNAL_FORMAT_VERSION };
+	return write_copies(fd, &header, JOURNAL_SPARE_MAGIC, err);
 }
 
 static bool header_is_sound(const struct journal_file_header *header)
@@ -36,18 +47,32 @@ static bool header_is_sound(const struct journal_file_header *header)
 	       header->version == JOURNAL_FORMAT_VERSION && header->crc == header_crc(header) && header->first > 0;
 }
 
-bool journal_header_read(int fd, struct journal_file_header *out, struct error *err)
+static bool read_copy(int fd, int which, struct journal_file_header *out)
 {
 	static const off_t copies[] = { 0, JOURNAL_HEADER_COPY_AT };
-	for (size_t i = 0; i < 2; i++) {
-		ssize_t n;
-		do
-			n = pread(fd, out, sizeof(*out), copies[i]);
-		while (n < 0 && errno == EINTR);
-		if (n == (ssize_t)sizeof(*out) && header_is_sound(out))
+	ssize_t n;
+	do
+		n = pread(fd, out, sizeof(*out), copies[which]);
+	while (n < 0 && errno == EINTR);
+	return n == (ssize_t)sizeof(*out);
+}
+
+bool journal_header_read(int fd, struct journal_file_header *out, struct error *err)
+{
+	for (int i = 0; i < 2; i++)
+		if (read_copy(fd, i, out) && header_is_sound(out))
 			return true;
-	}
 	return error_set(err, ERROR_DATA, "no sound journal file header");
+}
+
+bool journal_spare_is(int fd)
+{
+	struct journal_file_header header;
+	for (int i = 0; i < 2; i++)
+		if (read_copy(fd, i, &header) && memcmp(header.magic, JOURNAL_SPARE_MAGIC, sizeof(header.magic)) == 0 &&
+		    header.crc == header_crc(&header))
+			return true;
+	return false;
 }
 
 uint32_t journal_salt_crc(uint64_t salt)
@@ -61,7 +86,6 @@ size_t journal_record_close(char *at, const struct journal_record *record)
 	        JOURNAL_RECORD_BYTES + record->topic.len + record->key.len + record->headers.len + record->value.len;
 	assert(record->topic.len <= UINT16_MAX && length <= UINT32_MAX);
 	struct journal_record_header header = {
-		.magic = JOURNAL_RECORD_MAGIC,
 		.length = (uint32_t)length,
 		.type = (uint8_t)record->type,
 		.flags = record->flags,
@@ -90,6 +114,8 @@ size_t journal_record_size(const char *at)
 
 void journal_record_stamp(char *at, uint32_t salt_crc)
 {
+	uint32_t magic = JOURNAL_RECORD_MAGIC ^ salt_crc;
+	memcpy(at + offsetof(struct journal_record_header, magic), &magic, sizeof(magic));
 	uint32_t crc = hash_crc32c(salt_crc, at + CRC_END, journal_record_size(at) - CRC_END);
 	memcpy(at + offsetof(struct journal_record_header, crc), &crc, sizeof(crc));
 }

@@ -100,7 +100,7 @@ static bool write_copy(struct recovery *recovery, struct journal_file_header *he
 {
 	struct journal_file_header old = *header;
 	hash_random(&header->salt, sizeof(header->salt));
-	header->flags |= JOURNAL_FILE_REWRITTEN;
+	header->flags = (header->flags | JOURNAL_FILE_REWRITTEN) & ~JOURNAL_FILE_RECYCLED;
 	struct rewrite copy = { .fd = fd,
 		                .salt_crc = journal_salt_crc(header->salt),
 		                .offset = JOURNAL_HEADER_BYTES,
@@ -186,7 +186,7 @@ static bool put_aside(struct recovery *recovery, struct error *err)
 	struct stat st;
 	char path[JOURNAL_PATH_BYTES];
 	lane_path(recovery->lane, recovery->entry->name, path);
-	if (file_is_blank(recovery->fd)) {
+	if (journal_spare_is(recovery->fd) || file_is_blank(recovery->fd)) {
 		log_warn("journal_file_blank", "lane=%u file=%s", recovery->lane->index, recovery->entry->name);
 		if (unlink(path) != 0)
 			return error_set_errno(err, "%s", path);
@@ -218,6 +218,7 @@ static bool list_file(struct recovery *recovery, const struct journal_file_heade
 	if (!file)
 		return error_set(err, ERROR_MEMORY, "journal file");
 	file->salt_crc = journal_salt_crc(header->salt);
+	file->recycled = header->flags & JOURNAL_FILE_RECYCLED;
 	atomic_store(&file->capacity, scan->valid_bytes);
 	file->written = scan->valid_bytes;
 	file->written_last = scan->last;
@@ -319,7 +320,8 @@ static bool recover_file(struct recovery *recovery, const struct duty *duty, str
 
 /* ---- the folder ---- */
 
-/* A prepared file that was activated but whose rename did not reach the disk gets its name; others go. */
+/* A prepared file that was activated but whose rename did not reach the disk gets its name, and so does a covered one
+ * on its way to be used again; others go. */
 static bool adopt(const struct journal_lane *lane, const char *name, struct error *err)
 {
 	char path[JOURNAL_PATH_BYTES], to[JOURNAL_PATH_BYTES], proper[JOURNAL_NAME_BYTES];

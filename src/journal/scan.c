@@ -67,7 +67,8 @@ bool journal_scan_fd(int fd, const struct journal_file_header *header, const str
 	start_scan(out, header, (uint64_t)st.st_size);
 	struct journal_cursor cursor;
 	journal_window_init(&cursor.window, fd, false);
-	journal_cursor_start(&cursor, header->epoch, header->first, journal_salt_crc(header->salt));
+	journal_cursor_start(&cursor, header->epoch, header->first, journal_salt_crc(header->salt),
+	                     header->flags & JOURNAL_FILE_RECYCLED);
 	cursor.limit = (uint64_t)st.st_size;
 	struct journal_record record;
 	struct journal_damage damage;
@@ -91,6 +92,14 @@ bool journal_scan_fd(int fd, const struct journal_file_header *header, const str
 	return step != JOURNAL_STEP_MEMORY || error_set(err, ERROR_MEMORY, "scanning a journal file");
 }
 
+/* False: the name is gone or stands for another file, so what was read may be a mixture. */
+static bool is_still(const char *path, int fd)
+{
+	struct stat named, opened;
+	return stat(path, &named) == 0 && fstat(fd, &opened) == 0 && named.st_ino == opened.st_ino &&
+	       named.st_dev == opened.st_dev;
+}
+
 bool journal_scan_file(const char *path, bool (*fn)(void *context, const struct journal_record *record), void *context,
                        struct journal_scan *out, struct error *err)
 {
@@ -101,6 +110,8 @@ bool journal_scan_file(const char *path, bool (*fn)(void *context, const struct 
 	struct journal_file_header header;
 	struct journal_scan_calls calls = { .on_record = fn, .context = context };
 	bool ok = journal_header_read(fd, &header, err) && journal_scan_fd(fd, &header, &calls, out, err);
+	if ((!ok || out->damage_count) && !is_still(path, fd))
+		ok = error_set(err, ERROR_NOT_FOUND, "reused while it was read");
 	close(fd);
 	return ok || error_prepend(err, "%s", path);
 }
