@@ -1,5 +1,6 @@
-/* CRC32C (Castagnoli, RFC 3720 appendix B.4; SSE4.2 where the processor has it) and keyed hashes:
- * SipHash-2-4 with 128 and 64 bits of output, keyed per installation, so that callers cannot aim at collisions. */
+/* CRC32C (Castagnoli, RFC 3720 appendix B.4; SSE4.2 and carry-less multiplication where the processor has them) and
+ * keyed hashes: SipHash-2-4 with 128 and 64 bits of output, keyed per installation, so that callers cannot aim at
+ * collisions. */
 #ifndef HEADGATE_BASE_HASH_H
 #define HEADGATE_BASE_HASH_H
 

@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+#include <stdlib.h>
+
 #include "base/hash.h"
 #include "base/uuid.h"
 
@@ -34,17 +36,22 @@ static void crc_of_rfc_3720(void **state)
 
 static void crc_agrees_at_every_length_and_cut(void **state)
 {
-	uint8_t bytes[300];
 	(void)state;
-	for (size_t i = 0; i < sizeof bytes; i++)
-		bytes[i] = (uint8_t)(i * 37 + 11);
-	for (size_t len = 0; len <= sizeof bytes - 3; len++) {
-		uint32_t whole = hash_crc32c_portable(0, bytes + len % 3, len);
-		assert_int_equal(hash_crc32c(0, bytes + len % 3, len), whole);
-		size_t cut = len / 3;
-		uint32_t first = hash_crc32c(0, bytes + len % 3, cut);
-		assert_int_equal(hash_crc32c(first, bytes + len % 3 + cut, len - cut), whole);
+	enum { MOST = 4096, LONG = 40000 };
+	uint8_t *bytes = malloc(LONG + 64);
+	assert_non_null(bytes);
+	hash_random(bytes, LONG + 64);
+	for (size_t len = 0; len <= LONG; len += len < MOST ? 1 : 997) {
+		uint32_t seed;
+		hash_random(&seed, sizeof seed);
+		const uint8_t *at = bytes + seed % 64;
+		uint32_t whole = hash_crc32c_portable(0, at, len);
+		assert_int_equal(hash_crc32c(0, at, len), whole);
+		assert_int_equal(hash_crc32c(seed, at, len), hash_crc32c_portable(seed, at, len));
+		size_t cut = len ? seed % len : 0;
+		assert_int_equal(hash_crc32c(hash_crc32c(0, at, cut), at + cut, len - cut), whole);
 	}
+	free(bytes);
 }
 
 /* The vectors of the SipHash authors: key 00..0f, message 00..0e (64 bits of output) and empty (128 bits). */
