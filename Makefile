@@ -20,6 +20,8 @@ LDLIBS = $(shell pkg-config --libs $(PKGS))
 
 SRC := $(shell find src -name '*.c' 2>/dev/null)
 OBJ := $(SRC:%.c=$(B)/%.o)
+# librdkafka's C11 threads, for the thread sanitizer
+TSAN := $(if $(findstring thread,$(SAN)),$(B)/tests/tools/tsan_threads.o)
 LIBOBJ := $(filter-out $(B)/src/main.o,$(OBJ))
 UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 BENCH := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))
@@ -46,7 +48,7 @@ build: deps-build
 run: build
 	@$(B)/headgate serve
 
-$(B)/headgate: $(B)/src/main.o $(B)/libheadgate.a
+$(B)/headgate: $(B)/src/main.o $(TSAN) $(B)/libheadgate.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # The version changes with each commit: what carries it is built again when it does.
@@ -62,9 +64,9 @@ $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$(B)/unit/%: tests/unit/%.c $(B)/libheadgate.a
+$(B)/unit/%: tests/unit/%.c $(TSAN) $(B)/libheadgate.a
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $< $(B)/libheadgate.a $(LDFLAGS) $(LDLIBS) -lcmocka
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $< $(TSAN) $(B)/libheadgate.a $(LDFLAGS) $(LDLIBS) -lcmocka
 
 $(filter %_bench,$(BENCH)): $(B)/libheadgate.a
 $(B)/bench/%: tests/bench/%.c

@@ -5,17 +5,14 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { Headgate, binary, headgate, pageView, purchase } from './lib/headgate.mjs';
+import { Headgate, binary, cleanEnv, headgate, pageView, purchase } from './lib/headgate.mjs';
 
 const dir = mkdtempSync(join(tmpdir(), 'headgate-command-'));
 after(() => rmSync(dir, { recursive: true, force: true }));
 
-// Without what is meant for the tests: the daemon refuses variables of its prefix that it does not know.
-const { HEADGATE_BINARY, HEADGATE_CACHE, ...surroundings } = process.env;
-
 function run(args, { input = null, env = {} } = {}) {
 	return new Promise((done) => {
-		const child = execFile(binary, args, { env: { ...surroundings, ...env }, cwd: dir, timeout: 20_000 }, (error, stdout, stderr) => done({ code: error ? error.code : 0, stdout, stderr }));
+		const child = execFile(binary, args, { env: { ...cleanEnv, ...env }, cwd: dir, timeout: 20_000 }, (error, stdout, stderr) => done({ code: error ? error.code : 0, stdout, stderr }));
 		child.stdin.on('error', () => {});
 		child.stdin.end(input ?? '');
 	});
@@ -94,7 +91,7 @@ test('a start that is killed early leaves nothing that stops the next one', asyn
 	await hg.post(pageView());
 	await hg.sigterm();
 	for (const ms of [1, 3, 10, 30, 60]) {
-		const child = spawn(binary, ['serve', ...configOf(hg), '--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0'], { env: surroundings, stdio: 'ignore' });
+		const child = spawn(binary, ['serve', ...configOf(hg), '--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0'], { env: cleanEnv, stdio: 'ignore' });
 		await new Promise((done) => setTimeout(done, ms));
 		child.kill('SIGKILL');
 		await new Promise((done) => child.once('exit', done));

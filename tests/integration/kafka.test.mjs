@@ -14,8 +14,11 @@ before(async () => {
 	hg = await Headgate.start({ config: config() });
 });
 after(async () => {
-	await hg?.close();
-	await kafka?.close();
+	try {
+		await hg?.close();
+	} finally {
+		await kafka?.close();
+	}
 });
 
 // Sends one request after the other on a connection of its own; gives back the events that were accepted, in order.

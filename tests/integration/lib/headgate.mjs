@@ -27,6 +27,9 @@ const defaults = {
 	},
 };
 
+// What steers the tests (HEADGATE_BINARY, HEADGATE_CACHE) would be taken for configuration by the daemon.
+export const cleanEnv = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('HEADGATE_')));
+
 const isObject = (v) => v !== null && typeof v === 'object' && !Array.isArray(v);
 function merge(a, b) {
 	const out = { ...a };
@@ -73,6 +76,10 @@ export function request({ port, method = 'GET', path = '/', headers = {}, body =
 	});
 }
 
+// A test that dies must not leave a daemon behind.
+const started = new Set();
+process.once('exit', () => started.forEach((hg) => hg.child?.kill('SIGKILL')));
+
 export class Headgate {
 	// options: config (merged onto the defaults above), env, args, dataDir (kept by close), binary, expectExit (do not wait
 	// for the listening line; see `exit`).
@@ -84,7 +91,7 @@ export class Headgate {
 		self.configFile = join(self.home, 'headgate.jsonc');
 		self.setConfig(options.config);
 		self.agent = new http.Agent({ keepAlive: true });
-		process.once('exit', () => self.child?.kill('SIGKILL'));
+		started.add(self);
 		await self.spawn();
 		return self;
 	}
@@ -97,7 +104,7 @@ export class Headgate {
 	async spawn() {
 		const { options } = this;
 		const began = Date.now();
-		const env = { ...process.env, ...options.env };
+		const env = { ...cleanEnv, ...options.env };
 		// What these two tell is for the tests; to headgate they would be keys of the configuration that do not exist.
 		delete env.HEADGATE_BINARY;
 		delete env.HEADGATE_CACHE;
@@ -242,6 +249,7 @@ export class Headgate {
 	async close() {
 		const result = this.child ? await this.sigterm() : await this.exit;
 		this.agent.destroy();
+		started.delete(this);
 		const { stderr } = this;
 		if (!this.keep) rmSync(this.home, { recursive: true, force: true });
 		if (this.options.expectExit || result.signal === 'SIGKILL') return result;
