@@ -12,7 +12,7 @@
 #define PER_ROUND 20000
 
 static struct arena arena;
-static const struct json_options OPTIONS = { 32, 100000 };
+static const struct json_options OPTIONS = { .depth_max = 32, .nodes_max = 100000, .depth_refused = 0 };
 
 static void scan_once(struct slice text)
 {
