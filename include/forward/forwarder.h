@@ -17,7 +17,7 @@ struct forwarder *forwarder_start(struct journal *journal, const struct config *
  * in the journal. */
 void forwarder_stop(struct forwarder **forwarder, int deadline_ms);
 /* Sets the gauges to what holds now. Thread: any. */
-void forwarder_set_gauges(struct forwarder *forwarder);
+void forwarder_set_gauges(struct forwarder *fw);
 /* Appends a JSON object: sink, state, the reason if it is stalled, per lane position and pending records, age of the
  * oldest undelivered one. Thread: any, but not once forwarder_stop may have returned. */
 void forwarder_status(struct forwarder *forwarder, struct buffer *json);

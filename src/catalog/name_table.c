@@ -81,7 +81,8 @@ uint32_t name_table_guess(const struct name_table *table, struct slice name)
 		size_t gap = known_len > wanted_len ? known_len - wanted_len : wanted_len - known_len;
 		if (gap >= best || known_len == 0)
 			continue;
-		size_t d = spelling_distance((struct slice) { wanted, wanted_len }, (struct slice) { known, known_len });
+		size_t d =
+		        spelling_distance((struct slice) { wanted, wanted_len }, (struct slice) { known, known_len });
 		/* A short name one or two letters away is another name ("url" and "id"). */
 		if (d < best && d * 3 <= known_len) {
 			best = d;
