@@ -17,5 +17,7 @@ struct decimal decimal_parse(struct slice text);
 int decimal_compare(const struct decimal *a, const struct decimal *b);
 /* By value: 1.0 and 12e2 are integers, 1.5 is not. */
 bool decimal_is_integer(struct slice text);
+/* Decimals that count: 2 for 1.250 and 12.5e-1, 0 for 59000.00 and 1e3; at most UINT32_MAX. */
+uint32_t decimal_places(struct slice text);
 
 #endif

@@ -130,3 +130,12 @@ bool decimal_is_integer(struct slice text)
 
 	return !u.first || u.last_power >= 0;
 }
+
+uint32_t decimal_places(struct slice text)
+{
+	struct unpacked u = unpack(text);
+
+	if (!u.first || u.last_power >= 0)
+		return 0;
+	return u.last_power < -(int64_t)UINT32_MAX ? UINT32_MAX : (uint32_t)-u.last_power;
+}

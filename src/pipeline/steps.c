@@ -4,6 +4,7 @@
 
 #include "base/metrics.h"
 #include "base/uuid.h"
+#include "catalog/money.h"
 #include "privacy/consent.h"
 
 #define REASON_BIT(reason) (1u << (reason))
@@ -142,6 +143,15 @@ static bool is_kept_unverified(const struct step_context *context, const struct 
 	return (ev->reasons & ~kept) == 0;
 }
 
+static void warn_of_money(const struct step_context *context, struct event *ev)
+{
+	struct money_finding found[MONEY_FINDINGS_MAX];
+	uint32_t node = ev->member[EVENT_MEMBER_PROPERTIES];
+	size_t count = node ? money_check(ev->doc, node, context->arena, found) : 0;
+	for (size_t i = 0; i < count; i++)
+		event_warn(ev, context->arena, found[i].path, found[i].rule);
+}
+
 static enum step_outcome step_validate(const struct step_context *context, struct event *ev)
 {
 	const struct catalog *cat = context->snap->cat;
@@ -150,8 +160,10 @@ static enum step_outcome step_validate(const struct step_context *context, struc
 		      SLICE("/properties"));
 	check(context, ev, catalog_user(cat), SLICE("common/user"), EVENT_MEMBER_USER, SLICE("/user"));
 	check(context, ev, catalog_context(cat), SLICE("common/context"), EVENT_MEMBER_CONTEXT, SLICE("/context"));
-	if (ev->reason == REASON_NONE)
+	if (ev->reason == REASON_NONE) {
+		warn_of_money(context, ev);
 		return STEP_PASS;
+	}
 	if (!is_kept_unverified(context, ev))
 		return STEP_REJECT;
 	ev->unverified = true;
