@@ -9,6 +9,7 @@
 #define SCALE 12
 #define UNITS_MAX 1000000000000000
 #define PIECES_MAX 1000000
+#define SHORT_DIGITS 15 /* below UNITS_MAX */
 #define ITEM_NONE UINT32_MAX
 
 __extension__ typedef __int128 wide;
@@ -45,29 +46,27 @@ struct sum {
 	bool unknown;   /* something is missing or beyond the bounds: the sum is not judged */
 };
 
-static bool is(struct slice name, const char *text)
-{
-	return memcmp(name.at, text, name.len) == 0;
-}
+/* Lengths are written out so that each comparison is one of integers. A name with escapes is passed over: no sender
+ * escapes letters. */
+#define IS(text) (memcmp(name.at, text, sizeof(text) - 1) == 0)
 
-/* A name with escapes is passed over: no sender escapes letters. */
 static enum member member_of(struct slice name)
 {
 	switch (name.len) {
 	case 3:
-		return is(name, "tax") ? TAX : MEMBER_OTHER;
+		return IS("tax") ? TAX : MEMBER_OTHER;
 	case 5:
-		return is(name, "value")   ? VALUE
-		       : is(name, "price") ? PRICE
-		       : is(name, "items") ? ITEMS
-		       : is(name, "total") ? TOTAL
-		                           : MEMBER_OTHER;
+		return IS("price")   ? PRICE
+		       : IS("value") ? VALUE
+		       : IS("items") ? ITEMS
+		       : IS("total") ? TOTAL
+		                     : MEMBER_OTHER;
 	case 8:
-		return is(name, "quantity")   ? QUANTITY
-		       : is(name, "currency") ? CURRENCY
-		       : is(name, "shipping") ? SHIPPING
-		       : is(name, "discount") ? DISCOUNT
-		                              : MEMBER_OTHER;
+		return IS("quantity")   ? QUANTITY
+		       : IS("currency") ? CURRENCY
+		       : IS("shipping") ? SHIPPING
+		       : IS("discount") ? DISCOUNT
+		                        : MEMBER_OTHER;
 	default:
 		return MEMBER_OTHER;
 	}
@@ -116,14 +115,33 @@ static void add_decimals(struct sum *sum, const char *name, uint32_t item)
 
 static bool is_number(const struct json_doc *doc, uint32_t node)
 {
-	return node && json_type_of(doc, node) == JSON_NUMBER;
+	return json_type_of(doc, node) == JSON_NUMBER;
+}
+
+/* Nearly all amounts and quantities: a few digits without sign, point or exponent. */
+static bool read_digits(const struct json_doc *doc, uint32_t node, int64_t *out)
+{
+	const struct json_node *n = &doc->nodes[node];
+	const char *at = doc->text + n->offset;
+	int64_t value = 0;
+
+	if (!(n->flags & JSON_FLAG_INTEGER) || n->type != JSON_NUMBER || n->length > SHORT_DIGITS || at[0] == '-')
+		return false;
+	for (uint32_t i = 0; i < n->length; i++)
+		value = value * 10 + (at[i] - '0');
+	*out = value;
+	return true;
 }
 
 /* Zero for an amount that is absent. */
 static wide read_amount(struct sum *sum, uint32_t node, const char *name, uint32_t item)
 {
+	int64_t whole;
+
 	if (!node)
 		return 0;
+	if (read_digits(sum->doc, node, &whole))
+		return (wide)whole * powers[SCALE];
 	if (!is_number(sum->doc, node)) {
 		sum->unknown = true;
 		return 0;
@@ -141,8 +159,12 @@ static wide read_amount(struct sum *sum, uint32_t node, const char *name, uint32
 /* One piece where no quantity is told. */
 static int64_t read_quantity(struct sum *sum, uint32_t node)
 {
+	int64_t whole;
+
 	if (!node)
 		return 1;
+	if (read_digits(sum->doc, node, &whole) && whole <= PIECES_MAX)
+		return whole;
 	if (is_number(sum->doc, node)) {
 		struct decimal d = decimal_parse(json_raw(sum->doc, node));
 		int64_t pieces = d.small && d.scale ? d.mantissa / powers[d.scale] : d.mantissa;
