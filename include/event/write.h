@@ -24,10 +24,9 @@ void event_write_dead_letter(const struct event *ev, const struct event_origin *
 /* `"errors":[…],"more_errors":N`. With `withhold` (NULL: all is written), names that neither events nor the schema have
  * become `*`. */
 void event_write_errors(const struct event *ev, const struct event_origin *withhold, struct buffer *out);
-/* Kafka record headers in the form of event/headers.h: CloudEvents binary mode, content-type, position. */
-void event_write_headers(const struct event *ev, const struct event_origin *origin, struct slice key,
-                         struct buffer *out);
-void event_write_dead_letter_headers(const struct event_origin *origin, struct buffer *out);
+/* Kafka record headers of an event in the form of event/headers.h: CloudEvents binary mode, without those that can be
+ * told from the journal's record (specversion, partition key, content-type, position): the sink adds them. */
+void event_write_headers(const struct event *ev, const struct event_origin *origin, struct buffer *out);
 /* The record's key: the first of the pointers into the canonical event that leads to something; SLICE_NONE if none. */
 struct slice event_key(const struct event *ev, const struct slice *pointers, size_t count, struct slice canonical,
                        struct arena *arena);

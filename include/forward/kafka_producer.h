@@ -29,7 +29,8 @@ struct kafka_topic {
 struct kafka_producer {
 	const struct config *cfg;
 	struct sink *sink; /* beats and the end of patience */
-	rd_kafka_t *rk;    /* NULL: none */
+	char log_id[JOURNAL_LOG_ID_TEXT + 1];
+	rd_kafka_t *rk; /* NULL: none */
 	struct kafka_topic *topics;
 	size_t topic_count, topic_capacity, topic_last;
 	char trouble[256]; /* what librdkafka last complained about */
@@ -40,7 +41,8 @@ struct kafka_producer {
 	_Atomic uint32_t rebuilds;
 };
 
-void kafka_producer_init(struct kafka_producer *producer, const struct config *cfg, struct sink *sink);
+void kafka_producer_init(struct kafka_producer *producer, const struct config *cfg, struct sink *sink,
+                         const char *log_id);
 /* Makes the producer if there is none. Connects in the background. */
 MUST_CHECK bool kafka_producer_open(struct kafka_producer *producer, struct error *err);
 /* Reports what is under way as failed (purged) and ends the producer: no record is touched any more. */

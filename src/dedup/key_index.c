@@ -112,7 +112,7 @@ static bool sort_entries(const char *from, size_t count, struct dedup_entry *to,
 bool dedup_index_write(const char *path, const void *entries, size_t count, struct error *err)
 {
 	struct index_header header = { .written_ms = clock_wall_ms() };
-	char *bytes = malloc(sizeof(header) + count * sizeof(struct dedup_entry));
+	char *bytes = calloc(1, sizeof(header) + count * sizeof(struct dedup_entry));
 	size_t kept = 0;
 	if (!bytes || !sort_entries(entries, count, (struct dedup_entry *)(void *)(bytes + sizeof(header)), &kept)) {
 		free(bytes);

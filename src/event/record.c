@@ -16,28 +16,16 @@ static void put_source_uri(struct buffer *out, const struct event_origin *origin
 	event_headers_put(out, SLICE("ce_source"), (struct slice) { uri, len + name.len });
 }
 
-void event_write_headers(const struct event *ev, const struct event_origin *origin, struct slice key,
-                         struct buffer *out)
+void event_write_headers(const struct event *ev, const struct event_origin *origin, struct buffer *out)
 {
 	char time[CLOCK_TEXT_BYTES];
 	clock_format(ev->event_ms, time);
-	event_headers_put(out, SLICE("ce_specversion"), SLICE("1.0"));
 	event_headers_put(out, SLICE("ce_id"), ev->event_id);
 	put_source_uri(out, origin);
 	event_headers_put(out, SLICE("ce_type"), ev->name);
 	event_headers_put(out, SLICE("ce_time"), (struct slice) { time, sizeof time });
 	if (ev->dataschema.len)
 		event_headers_put(out, SLICE("ce_dataschema"), ev->dataschema);
-	if (key.len)
-		event_headers_put(out, SLICE("ce_partitionkey"), key);
-	event_headers_put(out, SLICE("content-type"), SLICE("application/json"));
-	event_headers_put(out, SLICE("headgate-position"), origin->position);
-}
-
-void event_write_dead_letter_headers(const struct event_origin *origin, struct buffer *out)
-{
-	event_headers_put(out, SLICE("content-type"), SLICE("application/json"));
-	event_headers_put(out, SLICE("headgate-position"), origin->position);
 }
 
 /* Text of a scalar, unescaped; none for null, "", objects and arrays. */

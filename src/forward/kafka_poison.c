@@ -1,7 +1,6 @@
 #include "forward/kafka_poison.h"
 
 #include <fcntl.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -10,6 +9,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "event/headers.h"
+#include "forward/kafka_headers.h"
 #include "json/json.h"
 
 bool kafka_poison_is(rd_kafka_resp_err_t code)
@@ -35,14 +35,10 @@ static struct slice header_of(const struct journal_record *record, struct slice 
 	return SLICE_NONE;
 }
 
-static void write_position(struct buffer *out, const struct journal_record *record)
+static void write_position(struct buffer *out, const struct journal_record *record, const char *log_id)
 {
-	struct slice position = header_of(record, SLICE("headgate-position"));
-	if (position.len)
-		json_write_string_safe(out, position);
-	else
-		buffer_append_format(out, "\"%" PRIu64 "/%" PRIu64 "\"", record->position.epoch,
-		                     record->position.counter);
+	char position[KAFKA_POSITION_BYTES];
+	json_write_string_safe(out, kafka_headers_position(record, log_id, position));
 }
 
 static void write_time(struct buffer *out, int64_t wall_ms)
@@ -52,10 +48,11 @@ static void write_time(struct buffer *out, int64_t wall_ms)
 	json_write_string(out, (struct slice) { text, sizeof text });
 }
 
-static void write_line(struct buffer *out, const struct journal_record *record, rd_kafka_resp_err_t code)
+static void write_line(struct buffer *out, const struct journal_record *record, const char *log_id,
+                       rd_kafka_resp_err_t code)
 {
 	buffer_append(out, SLICE("{\"position\":"));
-	write_position(out, record);
+	write_position(out, record, log_id);
 	buffer_append(out, SLICE(",\"topic\":"));
 	json_write_string_safe(out, record->topic);
 	buffer_append(out, SLICE(",\"key\":"));
@@ -83,8 +80,8 @@ static bool append_synced(const char *path, struct slice line, struct error *err
 	return done && file_sync_dir(path, err);
 }
 
-bool kafka_poison_keep(const char *data_dir, const struct journal_record *record, rd_kafka_resp_err_t code,
-                       struct error *err)
+bool kafka_poison_keep(const char *data_dir, const char *log_id, const struct journal_record *record,
+                       rd_kafka_resp_err_t code, struct error *err)
 {
 	char path[PATH_MAX];
 	struct buffer line;
@@ -93,19 +90,19 @@ bool kafka_poison_keep(const char *data_dir, const struct journal_record *record
 		return false;
 	snprintf(path, sizeof path, "%s/quarantine/kafka.ndjson", data_dir);
 	buffer_init(&line, NULL);
-	write_line(&line, record, code);
+	write_line(&line, record, log_id, code);
 	bool done = line.failed ? error_set(err, ERROR_MEMORY, "no memory to quarantine a record")
 	                        : append_synced(path, buffer_slice(&line), err);
 	buffer_fini(&line);
 	return done;
 }
 
-bool kafka_poison_letter(const struct journal_record *record, struct slice rejected_topic, rd_kafka_resp_err_t code,
-                         struct buffer *bytes, struct journal_record *out)
+bool kafka_poison_letter(const struct journal_record *record, const char *log_id, struct slice rejected_topic,
+                         rd_kafka_resp_err_t code, struct buffer *bytes, struct journal_record *out)
 {
 	struct slice id = header_of(record, SLICE("ce_id"));
 	buffer_append(bytes, SLICE("{\"format\":1,\"position\":"));
-	write_position(bytes, record);
+	write_position(bytes, record, log_id);
 	buffer_append(bytes,
 	              SLICE(",\"reason\":\"poison\",\"errors\":[{\"path\":\"\",\"rule\":\"kafka\",\"message\":"));
 	json_write_string(bytes, slice_of(rd_kafka_err2name(code)));
@@ -116,14 +113,11 @@ bool kafka_poison_letter(const struct journal_record *record, struct slice rejec
 		json_write_string_safe(bytes, id);
 	}
 	buffer_append_format(bytes, ",\"size\":%zu}", record->value.len);
-	size_t value_len = bytes->len;
-	event_headers_put(bytes, SLICE("content-type"), SLICE("application/json"));
-	event_headers_put(bytes, SLICE("headgate-position"), header_of(record, SLICE("headgate-position")));
 	*out = *record;
 	out->type = JOURNAL_DEAD_LETTER;
 	out->topic = rejected_topic;
 	out->key = id.len ? id : record->key;
-	out->value = (struct slice) { bytes->at, value_len };
-	out->headers = (struct slice) { bytes->at + value_len, bytes->len - value_len };
+	out->value = buffer_slice(bytes);
+	out->headers = SLICE_NONE;
 	return !bytes->failed;
 }

@@ -14,8 +14,8 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "config/config.h"
-#include "event/headers.h"
 #include "forward/kafka_conf.h"
+#include "forward/kafka_headers.h"
 #include "forward/kafka_threads.h"
 #include "forward/kafka_topics.h"
 
@@ -25,7 +25,6 @@
 #define SILENCE_MS 3000 /* no report for that long is worth telling */
 #define TOPIC_AGAIN_MS 5000
 #define PURGE_MS 10000
-#define HEADERS_GUESS 12
 
 static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
 {
@@ -56,11 +55,13 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
 		log_debug("kafka_log", "facility=%s text=%s", facility, text);
 }
 
-void kafka_producer_init(struct kafka_producer *producer, const struct config *cfg, struct sink *sink)
+void kafka_producer_init(struct kafka_producer *producer, const struct config *cfg, struct sink *sink,
+                         const char *log_id)
 {
 	memset(producer, 0, sizeof *producer);
 	producer->cfg = cfg;
 	producer->sink = sink;
+	snprintf(producer->log_id, sizeof producer->log_id, "%s", log_id);
 	producer->rebuild_series = metrics_series0(METRIC_PRODUCER_REBUILDS);
 }
 
@@ -186,20 +187,11 @@ void kafka_producer_doubt_topics(struct kafka_producer *producer)
 
 /* ---- sending ---- */
 
-static rd_kafka_headers_t *make_headers(struct slice bytes)
-{
-	struct slice name, value;
-	rd_kafka_headers_t *headers = rd_kafka_headers_new(HEADERS_GUESS);
-	while (headers && event_headers_next(&bytes, &name, &value))
-		rd_kafka_header_add(headers, name.at, (ssize_t)name.len, value.at, (ssize_t)value.len);
-	return headers;
-}
-
 static rd_kafka_resp_err_t produce(struct kafka_producer *producer, const struct kafka_topic *topic,
                                    struct kafka_entry *entry)
 {
 	const struct journal_record *record = &entry->record;
-	rd_kafka_headers_t *headers = make_headers(record->headers);
+	rd_kafka_headers_t *headers = kafka_headers_make(record, producer->log_id);
 	if (!headers)
 		return RD_KAFKA_RESP_ERR__QUEUE_FULL; /* no memory now: offered again */
 	rd_kafka_resp_err_t code = rd_kafka_producev(

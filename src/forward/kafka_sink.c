@@ -101,14 +101,15 @@ static bool bury(struct kafka_sink *ks, struct kafka_entry *entry, struct error 
 	rd_kafka_resp_err_t code = entry->code;
 	struct error reason;
 	struct buffer bytes;
-	while (!kafka_poison_keep(ks->dir, &entry->record, code, &reason))
+	while (!kafka_poison_keep(ks->dir, ks->producer.log_id, &entry->record, code, &reason))
 		if (!kafka_producer_pause(&ks->producer, PAUSE_MAX_MS, reason.message, err))
 			return false;
 	log_warn("record_poisoned", "error=%s size=%zu epoch=%llu counter=%llu", rd_kafka_err2name(code),
 	         entry->record.value.len, (unsigned long long)entry->record.position.epoch,
 	         (unsigned long long)entry->record.position.counter);
 	buffer_init(&bytes, NULL);
-	bool done = kafka_poison_letter(&entry->record, ks->cfg->topics.rejected, code, &bytes, &letter.record) ||
+	bool done = kafka_poison_letter(&entry->record, ks->producer.log_id, ks->cfg->topics.rejected, code, &bytes,
+	                                &letter.record) ||
 	            error_set(err, ERROR_MEMORY, "no memory for a dead letter");
 	while (done && (done = attempt(ks, list, 1, err)) && letter.code && !kafka_poison_is(letter.code))
 		done = kafka_producer_pause(&ks->producer, PAUSE_MAX_MS, rd_kafka_err2str(letter.code), err);
@@ -320,7 +321,7 @@ struct sink *kafka_sink_create(const struct config *cfg, const char *data_dir, c
 	ks->capacity = cfg->forward.batch_events;
 	ks->entries = calloc(ks->capacity, sizeof *ks->entries); /* touched as rounds grow */
 	ks->failed = calloc(ks->capacity, sizeof *ks->failed);
-	kafka_producer_init(&ks->producer, cfg, sink);
+	kafka_producer_init(&ks->producer, cfg, sink, log_id);
 	if (len >= (int)sizeof ks->dir)
 		error_set(err, ERROR_CONFIG, "data_dir: path too long");
 	else if (!ks->entries || !ks->failed)

@@ -147,6 +147,7 @@ static bool deliver(struct journal_reader *reader, struct journal_record *out)
 	uint64_t counter = out->position.counter, behind = journal_record_after(out);
 	if (counter > reader->expected) {
 		struct journal_record gap = { .type = JOURNAL_GAP,
+			                      .lane = out->lane,
 			                      .time_ms = out->time_ms,
 			                      .received_ms = out->received_ms,
 			                      .position = { reader->epoch, reader->expected },
@@ -179,6 +180,7 @@ static enum journal_read step(struct journal_reader *reader, struct journal_reco
 	switch (journal_cursor_next(&reader->cursor, out, &damage)) {
 	case JOURNAL_STEP_RECORD:
 		pass_damage(reader, &damage);
+		out->lane = reader->lane->index;
 		if (out->type == JOURNAL_SEAL) /* a recycled file goes on behind it, with its past */
 			reader->cursor.offset = reader->cursor.limit;
 		*again = !deliver(reader, out);

@@ -134,7 +134,7 @@ bool seal_event(struct seal *seal, const struct request *req, const struct event
 	record.key = event_key(ev, own_key ? ev->schema->key : cfg->topics.key.at,
 	                       own_key ? ev->schema->key_count : cfg->topics.key.count, buffer_slice(&seal->value),
 	                       req->arena);
-	event_write_headers(ev, &origin, record.key, &seal->headers);
+	event_write_headers(ev, &origin, &seal->headers);
 	record.time_ms = ev->event_ms < ev->received_ms - CLAMP_MS ? ev->received_ms - CLAMP_MS : ev->event_ms;
 	_Static_assert(sizeof(struct dedup_key) == sizeof record.key1, "a dedup key fills its place in the record");
 	memcpy(record.key1, &copy->keys[COPY_KEY_ID], sizeof record.key1);
@@ -148,7 +148,6 @@ bool seal_dead_letter(struct seal *seal, const struct request *req, const struct
 	struct event_origin origin = origin_of(seal, req, position);
 	begin(seal);
 	event_write_dead_letter(ev, &origin, req->source->event_bytes, &seal->value);
-	event_write_dead_letter_headers(&origin, &seal->headers);
 	struct journal_record record = { .type = JOURNAL_DEAD_LETTER,
 		                         .received_ms = req->received_ms,
 		                         .time_ms = req->received_ms,
