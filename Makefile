@@ -127,7 +127,7 @@ install: build
 clean:
 	rm -rf $(B)
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B) -name '*.d' -type f 2>/dev/null)
 FORCE:
 .SECONDARY: $(OBJ)
 .PHONY: help build run unit test asan ubsan tsan check bench fuzz install clean unit-programs bench-programs fuzz-programs FORCE

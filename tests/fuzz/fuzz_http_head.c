@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "base/percent.h"
 #include "http/address.h"
 #include "http/credentials.h"
 #include "http/guard.h"
@@ -49,7 +50,7 @@ static void check_target(struct slice raw, const struct http_head *head, struct 
 	if (target_parse(raw, 16384, &target) != REFUSAL_NONE)
 		return;
 	MUST(target.path.len && target.path.at[0] == '/');
-	struct slice path = target_decode(target.path, false, arena);
+	struct slice path = percent_decode(target.path, false, arena);
 	MUST(path.len && path.len <= target.path.len && !memchr(path.at, 0, path.len));
 	struct slice key = credentials_key(head, target.query, ~0u, arena);
 	MUST(key.len <= 512);

@@ -27,6 +27,11 @@ check_headers() {
 		printf '#include "%s"\n#include "%s"\n' "${header#include/}" "${header#include/}" |
 			eval "${CC:-cc} $CFLAGS -Wall -Wextra -Werror -fsyntax-only -x c -" || { echo "$header does not compile alone"; failed=1; }
 	done
+	# Fuzz targets are built by clang and seldom; what a change of a header breaks in them is to be seen here.
+	for header in tests/fuzz/fuzz_*.c; do
+		[ -e "$header" ] || continue
+		eval "${CC:-cc} $CFLAGS -fsyntax-only '$header'" || { echo "$header does not compile"; failed=1; }
+	done
 	return $failed
 }
 
