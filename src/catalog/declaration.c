@@ -289,13 +289,21 @@ static bool read_owner(struct reader *r, const struct place *value)
 	return read_text(r, value, &r->out->owner);
 }
 
+/* When the event fires: for people, shown by `catalog docs`. */
+static bool read_when(struct reader *r, const struct place *value)
+{
+	struct slice text;
+
+	return read_text(r, value, &text);
+}
+
 bool declaration_read(struct compiler *c, struct schema_file *file, struct event_schema *out)
 {
 	static const struct slice analytics = NAME("analytics");
 	static const struct member members[] = {
 		{ NAME("purposes"), read_purposes }, { NAME("topic"), read_topic }, { NAME("key"), read_key },
 		{ NAME("unique"), read_unique },     { NAME("dedup"), read_dedup }, { NAME("aliases"), read_aliases },
-		{ NAME("owner"), read_owner },
+		{ NAME("owner"), read_owner },       { NAME("when"), read_when },
 	};
 	const struct place root = { file, 0, SLICE("") };
 	struct reader r = { c, out };

@@ -6,6 +6,7 @@
 #include "catalog/catalog_state.h"
 #include "catalog/compiler.h"
 #include "catalog/declaration.h"
+#include "catalog/lint.h"
 #include "catalog/schema.h"
 
 #include <dirent.h>
@@ -312,7 +313,9 @@ static bool load_all(struct loader *l)
 		return false;
 	l->cat->fingerprint = arena_print(&l->cat->arena, "%016llx%016llx", (unsigned long long)l->fingerprint.high,
 	                                  (unsigned long long)l->fingerprint.low);
-	return !l->cat->arena.overflowed || error_set(l->err, ERROR_MEMORY, "no memory for schemas");
+	if (l->cat->arena.overflowed)
+		return error_set(l->err, ERROR_MEMORY, "no memory for schemas");
+	return lint_accept(l->cat, l->options, l->err);
 }
 
 struct catalog *catalog_load(const struct catalog_options *options, struct error *err)
