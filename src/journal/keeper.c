@@ -167,6 +167,17 @@ static bool save_totals(struct journal *journal, struct journal_lane *lane)
 	return meta_write(journal->dir, &journal->meta, NULL);
 }
 
+/* A file that was left behind before its first record has passed its name on to the one behind it, which begins with the
+ * same counter: the name is not its own any more. */
+static bool unlink_file(struct journal_lane *lane, const struct journal_file *file)
+{
+	char path[JOURNAL_PATH_BYTES];
+	if (file->next && strcmp(file->next->name, file->name) == 0)
+		return true;
+	journal_file_path(lane, file, path);
+	return unlink(path) == 0 || errno == ENOENT;
+}
+
 static bool unlink_covered(struct journal *journal, struct journal_lane *lane)
 {
 	bool any = false;
@@ -174,9 +185,7 @@ static bool unlink_covered(struct journal *journal, struct journal_lane *lane)
 	while ((file = take_covered(lane))) {
 		if (journal_spare_keep(lane, file))
 			continue;
-		char path[JOURNAL_PATH_BYTES];
-		journal_file_path(lane, file, path);
-		if (!save_totals(journal, lane) || (unlink(path) != 0 && errno != ENOENT)) {
+		if (!save_totals(journal, lane) || !unlink_file(lane, file)) {
 			journal_count_failure("unlink");
 			put_back(lane, file);
 			break;

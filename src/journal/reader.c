@@ -5,6 +5,7 @@
  * burnt ones are passed over. Damage met here goes to quarantine and is counted, and reading goes on. */
 #include "journal/internal.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -15,6 +16,7 @@ struct journal_reader {
 	struct journal *journal;
 	struct journal_lane *lane;
 	struct journal_file *file; /* held; NULL: the lane has none yet */
+	bool entered;              /* fd and cursor are of `file` */
 	int fd;
 	struct journal_cursor cursor;
 	uint64_t epoch;    /* of `expected` */
@@ -42,14 +44,18 @@ static struct journal_file *find_file(const struct journal_lane *lane, struct jo
 	return found;
 }
 
-/* Opens the held file and starts at its first record. The header is not read again: losing it by now loses nothing. */
+/* Opens the held file and starts at its first record; a failure is tried again by the next call, since to go on with the
+ * descriptor of the file before would look like damage. The header is not read again: losing it by now loses nothing. */
 static bool enter_file(struct journal_reader *reader, struct error *err)
 {
 	char path[JOURNAL_PATH_BYTES];
+	bool closed = atomic_load_explicit(&reader->file->closed, memory_order_acquire);
 	journal_file_path(reader->lane, reader->file, path);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
+	/* one left behind empty may have given its name to the next */
+	if (fd < 0 && !(errno == ENOENT && closed && committed_end(reader->file) <= JOURNAL_HEADER_BYTES))
 		return error_set_errno(err, "%s", path);
+	reader->entered = true;
 	journal_window_turn(&reader->cursor.window, fd);
 	if (reader->fd >= 0)
 		close(reader->fd);
@@ -72,21 +78,19 @@ static void hold(struct journal_reader *reader, struct journal_file *file)
 		file->readers++;
 }
 
-/* Moves to the next file. False without error: there is none yet. */
-static bool next_file(struct journal_reader *reader, struct error *err, bool *failed)
+/* Holds the next file. False: there is none yet. */
+static bool next_file(struct journal_reader *reader)
 {
-	*failed = false;
 	struct journal_file *next;
 	pthread_mutex_lock(&reader->lane->mutex);
 	struct journal_position after = { reader->epoch, reader->expected ? reader->expected - 1 : 0 };
 	next = reader->file ? reader->file->next : find_file(reader->lane, after);
-	if (next)
+	if (next) {
 		hold(reader, next);
+		reader->entered = false;
+	}
 	pthread_mutex_unlock(&reader->lane->mutex);
-	if (!next)
-		return false;
-	*failed = !enter_file(reader, err);
-	return !*failed;
+	return next != NULL;
 }
 
 struct journal_reader *journal_reader_open(struct journal *journal, uint32_t lane, struct journal_position after,
@@ -107,9 +111,7 @@ struct journal_reader *journal_reader_open(struct journal *journal, uint32_t lan
 	reader->epoch = after.epoch;
 	reader->expected = after.epoch ? after.counter + 1 : 0;
 	journal_window_init(&reader->cursor.window, -1, true);
-	bool failed;
-	next_file(reader, err, &failed);
-	if (failed)
+	if (next_file(reader) && !enter_file(reader, err))
 		journal_reader_close(&reader);
 	return reader;
 }
@@ -205,7 +207,8 @@ enum journal_read journal_reader_next(struct journal_reader *reader, struct jour
 			return JOURNAL_READ_RECORD;
 	}
 	for (;;) {
-		bool failed = false;
+		if (reader->file && !reader->entered && !enter_file(reader, err))
+			return JOURNAL_READ_ERROR;
 		if (reader->file) {
 			/* Closed is asked first: a file that is not closed then may still grow, one that is has its
 			 * final end. */
@@ -221,8 +224,8 @@ enum journal_read journal_reader_next(struct journal_reader *reader, struct jour
 			if (!closed)
 				return JOURNAL_READ_END;
 		}
-		if (!next_file(reader, err, &failed))
-			return failed ? JOURNAL_READ_ERROR : JOURNAL_READ_END;
+		if (!next_file(reader))
+			return JOURNAL_READ_END;
 	}
 }
 

@@ -320,6 +320,13 @@ static bool recover_file(struct recovery *recovery, const struct duty *duty, str
 
 /* ---- the folder ---- */
 
+/* True if no record of the file can be read: it was left behind before its first one. */
+static bool holds_nothing(const char *path)
+{
+	struct journal_scan scan;
+	return journal_scan_file(path, NULL, NULL, &scan, NULL) && scan.last < scan.first && scan.damage_count == 0;
+}
+
 /* A prepared file that was activated but whose rename did not reach the disk gets its name, and so does a covered one
  * on its way to be used again; others go. */
 static bool adopt(const struct journal_lane *lane, const char *name, struct error *err)
@@ -335,7 +342,7 @@ static bool adopt(const struct journal_lane *lane, const char *name, struct erro
 	if (sound) {
 		journal_name_format(proper, header.epoch, header.first);
 		lane_path(lane, proper, to);
-		if (access(to, F_OK) != 0)
+		if (access(to, F_OK) != 0 || holds_nothing(to))
 			return rename(path, to) == 0 || error_set_errno(err, "%s", to);
 	}
 	return unlink(path) == 0 || error_set_errno(err, "%s", path);

@@ -307,6 +307,65 @@ static void test_failed_write_over_several_files(void **state)
 	failed_write(200);
 }
 
+/* The first commit of a run fails: the file left behind and the next one begin with the same counter. */
+static void test_failed_first_write(void **state)
+{
+	(void)state;
+	struct fixture f;
+	fixture_init(&f, SCRATCH);
+	fixture_open(&f);
+	struct journal_writer *writer = journal_writer_get(f.journal, 0);
+	fail_writes(&f, writer, 20);
+	limit_file_size(RLIM_INFINITY);
+	until_headroom(&f, true);
+	fixture_write(&f, 0, 5, 1000);
+	/* until the keeper has let go of the empty one */
+	int64_t deadline = fixture_deadline();
+	while (fixture_stats(&f).files > 1 && clock_monotonic_ms() < deadline)
+		fixture_pause();
+	assert_int_equal(fixture_stats(&f).files, 1);
+	assert_int_equal(fixture_files(&f, 0, 0, NULL), 1);
+	assert_int_equal(fixture_read_all(&f, 0).records, 5);
+	fixture_reopen(&f);
+	assert_int_equal(f.recovered, 5);
+	assert_int_equal(fixture_read_all(&f, 0).records, 5);
+	fixture_fini(&f);
+}
+
+/* A file that cannot be opened now (no descriptors) is read later, not passed over. */
+static void test_reader_without_descriptors(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct journal_record record;
+	fixture_init(&f, SCRATCH);
+	fixture_open(&f);
+	fixture_write(&f, 0, 300, 1000); /* several files */
+	assert_true(fixture_stats(&f).files > 2);
+	struct journal_reader *reader = journal_reader_open(f.journal, 0, (struct journal_position) { 0, 0 }, &f.err);
+	assert_non_null(reader);
+	struct rlimit all, none;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &all), 0);
+	none = all;
+	none.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	uint64_t records = 0;
+	enum journal_read got;
+	while ((got = journal_reader_next(reader, &record, &f.err)) == JOURNAL_READ_RECORD)
+		records++;
+	assert_int_equal(got, JOURNAL_READ_ERROR);
+	assert_int_equal(journal_reader_next(reader, &record, &f.err), JOURNAL_READ_ERROR);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &all), 0);
+	while ((got = journal_reader_next(reader, &record, &f.err)) == JOURNAL_READ_RECORD) {
+		assert_int_equal(record.type, JOURNAL_EVENT);
+		records++;
+	}
+	assert_int_equal(got, JOURNAL_READ_END);
+	assert_int_equal(records, 300);
+	journal_reader_close(&reader);
+	fixture_fini(&f);
+}
+
 static void test_failed_truncate_is_final(void **state)
 {
 	(void)state;
@@ -427,6 +486,8 @@ int main(void)
 		cmocka_unit_test(test_dead_letter_room),
 		cmocka_unit_test(test_failed_write),
 		cmocka_unit_test(test_failed_write_over_several_files),
+		cmocka_unit_test(test_failed_first_write),
+		cmocka_unit_test(test_reader_without_descriptors),
 		cmocka_unit_test(test_failed_truncate_is_final),
 		cmocka_unit_test(test_failed_sync_is_final),
 		cmocka_unit_test(test_failed_background_sync_is_final),
