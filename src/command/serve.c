@@ -23,6 +23,7 @@
 #include "journal/journal.h"
 
 #define LAST_ANSWERS_MS 1000
+#define LOOK_MS 1000
 
 static int fatal_fd = -1;
 
@@ -143,13 +144,23 @@ static bool take_signal(struct service *service, int signal_fd)
 	return stop;
 }
 
+/* A sync that fails in the background (durability `os`) leaves no lane with anything to commit, so none would tell. */
+static void look_at_journal(struct service *service)
+{
+	struct journal_stats stats;
+	journal_stats(service->journal, &stats);
+	if (stats.failed)
+		atomic_store(&service->failed, true);
+}
+
 static void wait_for_end(struct service *service, int signal_fd)
 {
 	struct pollfd fds[] = { { .fd = signal_fd, .events = POLLIN }, { .fd = fatal_fd, .events = POLLIN } };
 	while (!atomic_load(&service->failed)) {
-		int ready = poll(fds, 2, -1);
+		int ready = poll(fds, 2, LOOK_MS);
 		if (ready > 0 && (fds[0].revents & POLLIN) && take_signal(service, signal_fd))
 			return;
+		look_at_journal(service);
 	}
 }
 
