@@ -148,12 +148,10 @@ struct config {
 		uint64_t reserve_bytes;     /* free space of the file system that is left alone: 256 MiB */
 		uint32_t file_bytes;        /* 64 MiB */
 		uint32_t sync_interval_ms;  /* os mode: 100 */
-		uint64_t grace_ms;          /* how long forwarded files are kept: 0 in this version */
 	} journal;
 
 	struct {
 		uint64_t memory_bytes; /* of the table: 256 MiB */
-		uint32_t bucket_ms;    /* resolution of the windows: 10 min */
 	} dedup;
 
 	struct config_pairs kafka; /* straight to librdkafka; empty: files sink */

@@ -14,10 +14,14 @@
 
 struct dedup;
 
+/* The unit of stored expiries. Keys in records and indexes do not say their unit, so it never changes for a data
+ * directory: no setting, a constant. Windows may be up to 32,000 of it, 222 days. */
+#define DEDUP_BUCKET_MS 600000u
+
 /* As it stands in a journal record: 16 bytes. All zero: no key. */
 struct dedup_key {
 	uint8_t hash[14];
-	uint16_t bucket; /* expiry: wall time / bucket_ms, modulo 65536, never 0 for a used key */
+	uint16_t bucket; /* expiry: wall time / DEDUP_BUCKET_MS, modulo 65536, never 0 for a used key */
 };
 
 struct dedup_options {

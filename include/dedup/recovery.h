@@ -10,6 +10,8 @@ struct dedup_recovery {
 	struct dedup *dedup;
 	char dir[512]; /* <data>/dedup */
 	bool loaded;
+	uint32_t unread_count; /* indexes that are there but could not be read: they do not count … */
+	char unread[16][64];   /* … by name; beyond 16 none counts */
 };
 
 /* Thread of all but write_index: main, before anything else runs. */

@@ -145,14 +145,14 @@ static bool read_duration(struct reader *r, const struct place *value, uint64_t 
 		const char *unit;
 		uint64_t ms;
 	} units[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 }, { "d", 86400000 } };
-	const uint64_t most_ms = UINT64_C(400) * 86400000;
+	const uint64_t most_ms = UINT64_C(180) * 86400000;
 	struct slice text;
 	int64_t number;
 	uint64_t amount;
 
 	if (type_at(value) == JSON_NUMBER && json_to_i64(&value->file->doc, value->node, &number) && number > 0) {
 		*out_ms = (uint64_t)number;
-		return *out_ms <= most_ms || compiler_refuse(r->c, value, "must be at most 400d");
+		return *out_ms <= most_ms || compiler_refuse(r->c, value, "must be at most 180d");
 	}
 	text = type_at(value) == JSON_STRING ? compiler_string(value->file, value->node) : SLICE_NONE;
 	for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
@@ -161,7 +161,7 @@ static bool read_duration(struct reader *r, const struct place *value, uint64_t 
 		if (text.len <= unit.len || !slice_ends(text, unit) || !slice_to_u64(digits, &amount) || amount == 0)
 			continue;
 		*out_ms = amount <= most_ms / units[i].ms ? amount * units[i].ms : most_ms + 1;
-		return *out_ms <= most_ms || compiler_refuse(r->c, value, "must be at most 400d");
+		return *out_ms <= most_ms || compiler_refuse(r->c, value, "must be at most 180d");
 	}
 	return compiler_refuse(r->c, value, "must be a duration, as in \"30d\", \"24h\" or \"10m\"");
 }

@@ -61,8 +61,7 @@ static bool open_store(struct service *service, uint32_t lanes, struct error *er
 	char dead_letters[1024];
 	snprintf(dead_letters, sizeof dead_letters, "%.*s/events/%.*s", SLICE_ARG(cfg->data_dir),
 	         SLICE_ARG(cfg->topics.rejected));
-	const struct dedup_options dedup = { .memory_bytes = cfg->dedup.memory_bytes,
-		                             .bucket_ms = cfg->dedup.bucket_ms };
+	const struct dedup_options dedup = { .memory_bytes = cfg->dedup.memory_bytes, .bucket_ms = DEDUP_BUCKET_MS };
 	service->dedup = dedup_create(&dedup, err);
 	if (!service->dedup || !file_make_dir(cfg->data_dir.at, err) ||
 	    !dedup_recovery_init(&service->recovery, service->dedup, cfg->data_dir.at, err))

@@ -231,9 +231,6 @@ static bool check_source(struct config_draft *draft, struct source_draft *draft_
 	if (source->dead_letter_payload == PAYLOAD_ALWAYS && !is_loopback(cfg->listen.host))
 		return complain(draft_source, err, "dead_letter_payload",
 		                "always is allowed only with the listener on loopback; expected consented or never");
-	if (source->dedup_window_ms / cfg->dedup.bucket_ms >= DEDUP_BUCKETS_MAX)
-		return complain(draft_source, err, "dedup_window_ms",
-		                "holds more than 32,000 times dedup.bucket_ms; make the bucket longer");
 	/* A sealed event is the event and what is added to it; a refused one may be kept as base64. */
 	if (source->event_bytes > (cfg->journal.file_bytes - 65536) / 2)
 		return complain(draft_source, err, "limits.event_bytes",

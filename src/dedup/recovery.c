@@ -34,10 +34,30 @@ bool dedup_recovery_init(struct dedup_recovery *recovery, struct dedup *dedup, c
 {
 	recovery->dedup = dedup;
 	recovery->loaded = false;
+	recovery->unread_count = 0;
 	int len = snprintf(recovery->dir, sizeof recovery->dir, "%s/dedup", data_dir);
 	if (len < 0 || (size_t)len >= sizeof recovery->dir)
 		return error_set(err, ERROR_CONFIG, "the data directory's path is too long");
 	return true;
+}
+
+static void note_unread(struct dedup_recovery *recovery, const char *name)
+{
+	uint32_t places = sizeof recovery->unread / sizeof recovery->unread[0];
+	if (recovery->unread_count < places)
+		snprintf(recovery->unread[recovery->unread_count], sizeof recovery->unread[0], "%s", name);
+	recovery->unread_count++;
+}
+
+static bool is_unread(const struct dedup_recovery *recovery, const char *path)
+{
+	uint32_t places = sizeof recovery->unread / sizeof recovery->unread[0];
+	if (recovery->unread_count > places)
+		return true;
+	for (uint32_t i = 0; i < recovery->unread_count; i++)
+		if (slice_ends(slice_of(path), slice_of(recovery->unread[i])))
+			return true;
+	return false;
 }
 
 static void load_one(struct dedup_recovery *recovery, const char *name, int64_t now)
@@ -49,8 +69,10 @@ static void load_one(struct dedup_recovery *recovery, const char *name, int64_t 
 	if (len < 0 || len >= PATH_BYTES)
 		return;
 	bool loaded = dedup_index_load(recovery->dedup, path, now, &all_expired, &err);
-	if (!loaded)
+	if (!loaded) {
 		log_warn("dedup_index_unreadable", "file=%s error=%s", name, err.message);
+		note_unread(recovery, name);
+	}
 	if (all_expired || (!loaded && err.code == ERROR_DATA))
 		(void)!unlink(path);
 }
@@ -98,7 +120,7 @@ bool dedup_recovery_has_index(void *context, uint32_t lane, const char *file_nam
 	struct dedup_recovery *recovery = context;
 	char path[PATH_BYTES];
 	dedup_recovery_load(recovery);
-	return index_path(recovery, lane, file_name, path) && access(path, F_OK) == 0;
+	return index_path(recovery, lane, file_name, path) && access(path, F_OK) == 0 && !is_unread(recovery, path);
 }
 
 static_assert(sizeof(struct journal_key_entry) == sizeof(struct dedup_entry) &&

@@ -71,7 +71,7 @@ int main(void)
 		return 1;
 	metrics_register_thread();
 	struct snapshot *snap = load();
-	const struct dedup_options dedup_options = { .memory_bytes = 256 << 20, .bucket_ms = 600000 };
+	const struct dedup_options dedup_options = { .memory_bytes = 256 << 20, .bucket_ms = DEDUP_BUCKET_MS };
 	struct dedup *dedup = dedup_create(&dedup_options, &err);
 	const struct journal_options options = {
 		.dir = dir, .lanes = 1, .file_bytes = 64 << 20, .sync_interval_ms = 100, .disk_budget_bytes = 8ULL << 30

@@ -341,7 +341,7 @@ static const struct wrong wrongs[] = {
 	{ KEYED("\"consent_defaults\": {\"ads\": \"yes\"}"), NULL,
 	  "consent_defaults.ads: expected granted, denied or unknown" },
 	{ KEYED("\"dedup_window_ms\": \"1s\""), NULL, "sources.s.dedup_window_ms: expected a duration" },
-	{ "{\"dedup\": {\"bucket_ms\": \"1s\"}, " SHOP "}", NULL, "sources.shop.dedup_window_ms: holds more than" },
+	{ KEYED("\"dedup_window_ms\": \"223d\""), NULL, "sources.s.dedup_window_ms: expected a duration" },
 	{ "{\"journal\": {\"file_bytes\": \"256KiB\"}, \"limits\": {\"event_bytes\": \"1MiB\"}, " SHOP "}", NULL,
 	  "sources.shop.limits.event_bytes: such an event would not fit" },
 	{ "{\"listen\": \"0.0.0.0:0\", \"sources\": {\"s\": {\"kind\": \"app\", \"keys\": [\"dev\"]}}}", NULL,

@@ -56,7 +56,7 @@ static void write_config(const char *path)
 static void open_all(bool commit_at_once)
 {
 	struct error err;
-	const struct dedup_options dedup_options = { .memory_bytes = 16 << 20, .bucket_ms = 600000 };
+	const struct dedup_options dedup_options = { .memory_bytes = 16 << 20, .bucket_ms = DEDUP_BUCKET_MS };
 	dedup = dedup_create(&dedup_options, &err);
 	assert_non_null(dedup);
 	assert_true(dedup_recovery_init(&recovery, dedup, dir, &err));
