@@ -8,7 +8,6 @@
 #include "config/keys.h"
 
 #define KEY_MAX_BYTES 256
-#define DEDUP_BUCKETS_MAX 32000 /* of 65,536: times compare modulo that */
 
 static bool out_of_memory(struct error *err)
 {
