@@ -26,17 +26,41 @@ static uint64_t id_window_ms(const struct request *req, const struct event *ev)
 	return ev->schema && ev->schema->dedup_window_ms ? ev->schema->dedup_window_ms : req->source->dedup_window_ms;
 }
 
-static uint64_t fingerprint(const struct dedup *dedup, const struct event *ev)
+static bool is_space(char c)
+{
+	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+/* The member with one of the commas around it, as a range of the event's bytes. */
+static struct slice member_with_comma(struct slice bytes, const char *name_quote, const char *value_end)
+{
+	const char *from = name_quote, *to = value_end;
+	while (from > bytes.at && is_space(from[-1]))
+		from--;
+	if (from > bytes.at && from[-1] == ',')
+		return (struct slice) { from - 1, (size_t)(to - (from - 1)) };
+	while (to < bytes.at + bytes.len && is_space(*to))
+		to++;
+	if (to < bytes.at + bytes.len && *to == ',')
+		to++;
+	return (struct slice) { name_quote, (size_t)(to - name_quote) };
+}
+
+/* sent_at differs between retries, or comes with the second attempt only: the event without it is what counts. */
+static uint64_t fingerprint(const struct dedup *dedup, const struct event *ev, struct arena *arena)
 {
 	uint32_t sent_at = ev->member[EVENT_MEMBER_SENT_AT];
 	if (!sent_at)
 		return dedup_tag(dedup, ev->bytes);
-	/* sent_at differs between retries: the bytes before and behind its value count */
-	struct slice raw = json_raw(ev->doc, sent_at);
-	struct slice before = { ev->bytes.at, (size_t)(raw.at - ev->bytes.at) };
-	const char *behind_at = raw.at + raw.len;
-	struct slice behind = { behind_at, (size_t)(ev->bytes.at + ev->bytes.len - behind_at) };
-	return dedup_tag(dedup, before) * 3 + dedup_tag(dedup, behind);
+	struct slice value = json_raw(ev->doc, sent_at);
+	struct slice gone = member_with_comma(ev->bytes, json_raw(ev->doc, sent_at - 1).at, value.at + value.len);
+	size_t before = (size_t)(gone.at - ev->bytes.at), behind = ev->bytes.len - before - gone.len;
+	char *rest = arena_alloc(arena, before + behind);
+	if (!rest)
+		return 0; /* the arena has overflowed: the request is given up */
+	memcpy(rest, ev->bytes.at, before);
+	memcpy(rest + before, gone.at + gone.len, behind);
+	return dedup_tag(dedup, (struct slice) { rest, before + behind });
 }
 
 /* The text of a declared value; SLICE_NONE if it is absent, null, "" or no scalar. */
@@ -84,7 +108,7 @@ void copies_prepare(struct dedup *dedup, struct request *req, const struct event
 		return;
 	const struct slice parts[] = { req->source->name, ev->name, ev->event_id };
 	copy->keys[COPY_KEY_ID] = dedup_make_key(dedup, parts, 3, req->received_ms, id_window_ms(req, ev));
-	copy->tags[COPY_KEY_ID] = id_mode(req, ev) == DEDUP_MODE_ID ? 0 : fingerprint(dedup, ev);
+	copy->tags[COPY_KEY_ID] = id_mode(req, ev) == DEDUP_MODE_ID ? 0 : fingerprint(dedup, ev, req->arena);
 	dedup_prefetch(dedup, &copy->keys[COPY_KEY_ID]);
 }
 

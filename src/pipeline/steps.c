@@ -13,6 +13,16 @@
 static struct json_node empty_object_node = { .offset = 0, .length = 2, .next = 1, .type = JSON_OBJECT };
 static const struct json_doc empty_object = { .text = "{}", .nodes = &empty_object_node, .count = 1, .capacity = 1 };
 
+static void refuse_unknown_event(const struct step_context *context, struct event *ev)
+{
+	struct slice guess = catalog_guess_event(context->snap->cat, ev->name);
+	struct slice message =
+	        guess.len ? arena_print(context->arena, "the catalog has no such event; did you mean \"%.*s\"?",
+	                                SLICE_ARG(guess))
+	                  : SLICE("the catalog has no such event");
+	event_refuse(ev, context->arena, REASON_EVENT_UNKNOWN, SLICE("/event"), SLICE("unknown_event"), message);
+}
+
 static void find_schema(const struct step_context *context, struct event *ev)
 {
 	uint32_t node = ev->member[EVENT_MEMBER_VERSION];
@@ -28,8 +38,7 @@ static void find_schema(const struct step_context *context, struct event *ev)
 		ev->dataschema = ev->schema->dataschema;
 		break;
 	case CATALOG_NO_EVENT:
-		event_refuse(ev, context->arena, REASON_EVENT_UNKNOWN, SLICE("/event"), SLICE("unknown_event"),
-		             SLICE("the catalog has no such event"));
+		refuse_unknown_event(context, ev);
 		break;
 	case CATALOG_NO_VERSION:
 		event_refuse(ev, context->arena, REASON_VERSION_UNKNOWN, SLICE("/version"), SLICE("unknown_version"),

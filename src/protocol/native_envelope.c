@@ -31,6 +31,12 @@ static bool is_absent(const struct json_doc *doc, uint32_t node)
 	       (json_type_of(doc, node) == JSON_STRING && doc->nodes[node].length == 2);
 }
 
+/* The value of the member of `object` that has the key's name, however either is escaped; 0 if there is none. */
+static uint32_t same_member(const struct json_doc *doc, uint32_t object, uint32_t key, struct arena *arena)
+{
+	return json_get(doc, object, json_string(doc, key, arena));
+}
+
 static void put_pair(struct buffer *out, const struct json_doc *doc, uint32_t key, bool *first)
 {
 	if (!*first)
@@ -56,7 +62,7 @@ static void put_union(struct buffer *out, const struct json_doc *doc, uint32_t a
 	for (uint32_t key = a + 1; key < nodes[a].next; key = nodes[key + 1].next)
 		put_pair(out, doc, key, &first);
 	for (uint32_t key = b + 1; key < nodes[b].next; key = nodes[key + 1].next)
-		if (!json_get(doc, a, json_inner(doc, key)))
+		if (!same_member(doc, a, key, out->arena))
 			put_pair(out, doc, key, &first);
 	buffer_append_char(out, '}');
 }
@@ -67,7 +73,7 @@ static void put_merged(struct buffer *out, const struct json_doc *doc, uint32_t 
 	bool first = true;
 	buffer_append_char(out, '{');
 	for (uint32_t key = event + 1; key < nodes[event].next; key = nodes[key + 1].next) {
-		uint32_t fallback = json_get(doc, 0, json_inner(doc, key));
+		uint32_t fallback = same_member(doc, 0, key, out->arena);
 		if (fallback && is_absent(doc, key + 1))
 			continue;
 		if (!fallback || !merges(doc, key) || nodes[fallback].type != JSON_OBJECT ||
@@ -85,7 +91,7 @@ static void put_merged(struct buffer *out, const struct json_doc *doc, uint32_t 
 	for (uint32_t key = 1; key < nodes[0].next; key = nodes[key + 1].next) {
 		if (json_string_equals(doc, key, SLICE("events")))
 			continue;
-		if (is_absent(doc, json_get(doc, event, json_inner(doc, key))))
+		if (is_absent(doc, same_member(doc, event, key, out->arena)))
 			put_pair(out, doc, key, &first);
 	}
 	buffer_append_char(out, '}');

@@ -125,6 +125,36 @@ test('consent: words and booleans, statements pass through, purposes not configu
 	assert.deepEqual(consent.basis, { analytics: 'event', ads: 'event', own_purpose: 'event' });
 });
 
+test('an envelope finds members however their names are escaped', async () => {
+	const ids = [uniqueId(), uniqueId(), uniqueId()];
+	const answer = await hg.post(`{"user\\u005fid":"default","consent":{"an\\u0061lytics":"denied"},"events":[{"event":"page_view","event_id":"${ids[0]}","user_id":"own","consent":{"analytics":"granted"}},`
+		+ `{"event":"page_view","event_id":"${ids[1]}"},{"event":"page_view","event_id":"${ids[2]}","us\\u0065r_id":"own3"}]}`);
+	assert.deepEqual(tally(answer), [200, 3, 0, 0], answer.text);
+	const lines = await Promise.all(ids.map((id) => stored(id)));
+	assert.deepEqual(lines.map((l) => [l.ids.user_id, l.consent.analytics]), [['own', 'granted'], ['default', 'denied'], ['own3', 'denied']]);
+});
+
+test('amounts with more decimals than the currency has are warned of', async () => {
+	const send = async (properties) => {
+		const event = purchase({ properties });
+		const text = JSON.stringify(event).replace(/"(-?[\d.]+e?-?\d*)#"/g, '$1');
+		assert.deepEqual(tally(await hg.post(text)), [200, 1, 0, 0]);
+		return ((await stored(event.event_id)).quality?.warnings ?? []).map((w) => `${w.path} ${w.rule}`).filter((w) => w.endsWith('currency_decimals'));
+	};
+	assert.deepEqual(await send({ currency: 'EUR', value: '129.850#', tax: '1500e-3#', shipping: '0.000#', total: 130 }), []);
+	assert.deepEqual(await send({ currency: 'EUR', value: 1.239, items: [{ product_id: 'a', price: 1.5, quantity: 1 }, { product_id: 'b', price: 0.30000000000000004, quantity: 1, discount: 0.001 }] }),
+		['/properties/value currency_decimals', '/properties/items/1/price currency_decimals', '/properties/items/1/discount currency_decimals']);
+	assert.deepEqual(await send({ currency: 'KRW', value: 59000.5, tax: 10, items: [{ product_id: 'a', price: 1, quantity: 1 }] }), ['/properties/value currency_decimals']);
+	assert.deepEqual(await send({ currency: 'KWD', value: 1.239, tax: '1e-4#', items: [{ product_id: 'a', price: 1, quantity: 1 }] }), ['/properties/tax currency_decimals']);
+});
+
+test('sent_at makes no other event, whether it differs, comes later or stands anywhere', async () => {
+	const id = uniqueId();
+	const forms = [`{"event":"page_view","event_id":"${id}"}`, `{"event":"page_view","event_id":"${id}","sent_at":${Date.now()}}`, `{"sent_at":${Date.now() - 5} ,"event":"page_view","event_id":"${id}"}`, `{"event":"page_view", "sent_at":"${new Date().toISOString()}","event_id":"${id}"}`];
+	assert.deepEqual(tally(await hg.post(forms[0])), [200, 1, 0, 0]);
+	for (const form of forms.slice(1)) assert.deepEqual(tally(await hg.post(form)), [200, 0, 1, 0], form);
+});
+
 test('duplicates: same bytes in one batch, in disk mode; other bytes get an id of the server', async () => {
 	const event = pageView();
 	assert.deepEqual(tally(await hg.post([event, event, { ...event, properties: { other: 1 } }])), [200, 2, 1, 0]);
@@ -220,6 +250,7 @@ test('an unknown event: a dead letter that says which one, but never its payload
 	assert.equal(found?.event, 'purchse');
 	assert.equal(found.payload, undefined);
 	assert.equal(found.reason, 'unknown_event');
+	assert.match(found.errors[0].message, /did you mean "purchase"/);
 });
 
 test('the payload of a dead letter has the defaults of the envelope merged', async () => {
