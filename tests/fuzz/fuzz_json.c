@@ -11,7 +11,7 @@
 			abort();  \
 	} while (0)
 
-static const struct json_options OPTIONS = { 32, 1u << 20 };
+static const struct json_options OPTIONS = { .depth_max = 32, .nodes_max = 1u << 20, .depth_refused = 0 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
