@@ -87,7 +87,8 @@ unsigned money_minor_units(struct slice currency)
 #define MINOR_UNITS(a, b, c, decimals)   \
 	case (a) << 16 | (b) << 8 | (c): \
 		return decimals;
-	switch (currency.at[0] << 16 | currency.at[1] << 8 | currency.at[2]) {
+	const unsigned char *at = (const unsigned char *)currency.at; /* bytes of UTF-8 would shift as negative numbers */
+	switch (at[0] << 16 | at[1] << 8 | at[2]) {
 #include "catalog/minor_units.def"
 	default:
 		return 2;
