@@ -87,7 +87,7 @@ unsigned money_minor_units(struct slice currency)
 #define MINOR_UNITS(a, b, c, decimals)   \
 	case (a) << 16 | (b) << 8 | (c): \
 		return decimals;
-	const unsigned char *at = (const unsigned char *)currency.at; /* bytes of UTF-8 would shift as negative numbers */
+	const unsigned char *at = (const unsigned char *)currency.at; /* not char: negative beyond ASCII */
 	switch (at[0] << 16 | at[1] << 8 | at[2]) {
 #include "catalog/minor_units.def"
 	default:
