@@ -10,6 +10,7 @@
 
 struct catalog;
 struct schema; /* a compiled program */
+struct alias_set;
 
 struct schema_version {
 	uint32_t model, revision, addition;
@@ -43,10 +44,11 @@ struct event_schema {
 	const struct slice *unique_by; /* pointers into the event, "/properties/order_id"; count 0: not declared */
 	size_t unique_by_count;
 	uint64_t unique_window_ms;
-	bool unique_across_drop;  /* "across":"drop" */
-	struct slice dedup_mode;  /* "id" or "id+fingerprint"; empty: the source's */
-	uint64_t dedup_window_ms; /* 0: the source's */
-	struct slice aliases;     /* the member's JSON text as it stands, its shape checked; empty: none */
+	bool unique_across_drop;           /* "across":"drop" */
+	struct slice dedup_mode;           /* "id" or "id+fingerprint"; empty: the source's */
+	uint64_t dedup_window_ms;          /* 0: the source's */
+	struct slice aliases;              /* the member's JSON text as it stands, its shape checked; empty: none */
+	const struct alias_set *alias_set; /* compiled (catalog/alias.h); NULL: none */
 	struct slice owner;
 	const struct schema_pii *pii;
 	size_t pii_count;

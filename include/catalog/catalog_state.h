@@ -17,6 +17,8 @@ struct catalog {
 	size_t schemas_count;
 	struct catalog_event *events; /* as names.names */
 	struct name_table names;
+	struct name_table foreign;      /* events' names by aliases … */
+	const uint32_t *foreign_events; /* … and the place of each one's event in `events` */
 	const struct schema *user;
 	const struct schema *context;
 	struct slice fingerprint;

@@ -17,6 +17,7 @@ struct step_context {
 	struct arena *arena;
 	int64_t received_ms;
 	bool dry;
+	bool translates; /* foreign names by the catalog's aliases */
 };
 
 /* Runs the steps over a decoded event and sets its verdict: PENDING (passed), REJECTED or DROPPED. */

@@ -62,6 +62,7 @@ struct protocol {
 	unsigned key_places;              /* enum protocol_key_place */
 	const char *const *content_types; /* of POST bodies; "" stands for none given; NULL-ended */
 	const char *cors_headers;         /* Access-Control-Allow-Headers */
+	bool translates;                  /* names are foreign: the catalog's aliases apply, whatever the source says */
 	enum protocol_result (*decode)(const struct protocol_input *input, const struct protocol_limits *limits,
 	                               const struct catalog *cat, struct arena *arena, struct protocol_decoded *out);
 	void (*answer)(const struct protocol_verdicts *verdicts, struct arena *arena, struct protocol_answer *out);

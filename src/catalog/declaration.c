@@ -2,6 +2,8 @@
  * thank-you page as a purchase. */
 #include "catalog/declaration.h"
 
+#include "catalog/alias.h"
+
 struct reader {
 	struct compiler *c;
 	struct event_schema *out;
@@ -234,54 +236,11 @@ static bool read_dedup(struct reader *r, const struct place *value)
 	return read_members(r, value, members, sizeof members / sizeof *members);
 }
 
-static bool check_any(struct reader *r, const struct place *value, struct slice text)
-{
-	(void)r, (void)value, (void)text;
-	return true;
-}
-
-static bool read_alias_events(struct reader *r, const struct place *value)
-{
-	const struct slice *names;
-	size_t count;
-
-	return read_texts(r, value, true, check_any, &names, &count);
-}
-
-/* Foreign path → ours: the form of the paths is checked where they are applied. */
-static bool read_alias_properties(struct reader *r, const struct place *value)
-{
-	const struct json_doc *doc = &value->file->doc;
-	struct slice text;
-
-	if (type_at(value) != JSON_OBJECT)
-		return compiler_refuse(r->c, value, "must be an object of strings");
-	for (uint32_t key = value->node + 1; key < doc->nodes[value->node].next; key = doc->nodes[key + 1].next) {
-		struct place place = compiler_place_member(r->c, value, compiler_string(value->file, key), key + 1);
-		if (!read_text(r, &place, &text))
-			return false;
-	}
-	return true;
-}
-
-static bool read_alias_compute(struct reader *r, const struct place *value)
-{
-	const struct slice *names;
-	size_t count;
-
-	return read_texts(r, value, true, check_any, &names, &count);
-}
-
 static bool read_aliases(struct reader *r, const struct place *value)
 {
-	static const struct member members[] = {
-		{ NAME("event"), read_alias_events },
-		{ NAME("properties"), read_alias_properties },
-		{ NAME("compute"), read_alias_compute },
-	};
-
 	r->out->aliases = json_raw(&value->file->doc, value->node);
-	return read_members(r, value, members, sizeof members / sizeof *members);
+	r->out->alias_set = alias_compile(r->c, value);
+	return r->out->alias_set != NULL;
 }
 
 static bool read_owner(struct reader *r, const struct place *value)

@@ -3,6 +3,7 @@
  * refuses the load, for a schema that is silently not loaded is found only when its events are missed. */
 #include "base/file.h"
 #include "base/hash.h"
+#include "catalog/alias.h"
 #include "catalog/catalog_state.h"
 #include "catalog/compiler.h"
 #include "catalog/declaration.h"
@@ -292,6 +293,49 @@ static bool index_events(struct loader *l)
 	return true;
 }
 
+/* A foreign name leads to one event: "Checkout Started" must not depend on which schema was read first. */
+static bool check_foreign(struct loader *l, const struct event_schema *schema, struct slice name,
+                          const struct slice *names, const uint32_t *events, size_t count)
+{
+	struct slice other = SLICE_NONE;
+	uint32_t own = name_table_find(&l->cat->names, name);
+
+	if (own != NAME_TABLE_NONE && own != schema->event_index)
+		other = name;
+	for (size_t i = 0; i < count; i++)
+		if (slice_equal(names[i], name) && events[i] != schema->event_index)
+			other = l->event_names[events[i]];
+	return !other.len ||
+	       error_set(l->err, ERROR_SCHEMA,
+	                 "%.*s/events/%.*s.json#/x-headgate/aliases/event: \"%.*s\" is a name of %.*s",
+	                 SLICE_ARG(l->options->dir), SLICE_ARG(schema->name), SLICE_ARG(name), SLICE_ARG(other));
+}
+
+static bool index_aliases(struct loader *l)
+{
+	struct catalog *cat = l->cat;
+	size_t room = 0, count = 0;
+
+	for (size_t i = 0; i < cat->schemas_count; i++)
+		room += cat->schemas[i].alias_set ? cat->schemas[i].alias_set->events_count : 0;
+	struct slice *names = compiler_alloc(&l->compiler, room, sizeof *names);
+	uint32_t *events = compiler_alloc(&l->compiler, room, sizeof *events);
+	if (!names || !events)
+		return false;
+	for (size_t i = 0; i < cat->schemas_count; i++) {
+		const struct event_schema *schema = &cat->schemas[i];
+		for (size_t n = 0; schema->alias_set && n < schema->alias_set->events_count; n++) {
+			if (!check_foreign(l, schema, schema->alias_set->events[n], names, events, count))
+				return false;
+			names[count] = schema->alias_set->events[n];
+			events[count++] = schema->event_index;
+		}
+	}
+	cat->foreign_events = events;
+	return name_table_init(&cat->foreign, names, count, &cat->arena) ||
+	       error_set(l->err, ERROR_MEMORY, "no memory for schemas");
+}
+
 static bool check_top(struct loader *l)
 {
 	struct folder folder;
@@ -309,7 +353,7 @@ static bool check_top(struct loader *l)
 
 static bool load_all(struct loader *l)
 {
-	if (!check_top(l) || !load_common(l) || !load_events(l) || !index_events(l))
+	if (!check_top(l) || !load_common(l) || !load_events(l) || !index_events(l) || !index_aliases(l))
 		return false;
 	l->cat->fingerprint = arena_print(&l->cat->arena, "%016llx%016llx", (unsigned long long)l->fingerprint.high,
 	                                  (unsigned long long)l->fingerprint.low);

@@ -259,7 +259,9 @@ static void judge_all(struct pipeline *pipeline, struct request *req)
 		                              .hash_key = pipeline->hash_key,
 		                              .arena = req->arena,
 		                              .received_ms = req->received_ms,
-		                              .dry = req->route->dry };
+		                              .dry = req->route->dry,
+		                              .translates =
+		                                      req->route->protocol->translates || req->source->accept_aliases };
 	for (uint32_t i = 0; i < req->count; i++)
 		steps_judge(&context, &req->events[i]);
 }
@@ -372,7 +374,8 @@ bool pipeline_judge(struct snapshot *snap, const struct source *source, struct s
 		                              .hash_key = &no_key,
 		                              .arena = arena,
 		                              .received_ms = clock_wall_ms(),
-		                              .dry = true };
+		                              .dry = true,
+		                              .translates = source->accept_aliases };
 	const struct protocol_input input = { .method = METHOD_POST,
 		                              .content_type = SLICE("application/x-ndjson"),
 		                              .body = event };

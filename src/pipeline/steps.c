@@ -5,8 +5,10 @@
 #include "base/metrics.h"
 #include "base/uuid.h"
 #include "catalog/money.h"
+#include "catalog/normalise.h"
 #include "privacy/consent.h"
 
+#define NODES_MAX (1u << 20)
 #define REASON_BIT(reason) (1u << (reason))
 
 /* `{}` for events without properties, so that required ones are missed by the same program. */
@@ -51,6 +53,30 @@ static void find_schema(const struct step_context *context, struct event *ev)
 	}
 }
 
+/* Foreign names become ours before anything looks at them: the event goes on under a text of its own. */
+static void translate(const struct step_context *context, struct event *ev)
+{
+	const struct json_options options = { .depth_max = context->snap->cfg->limits.depth,
+		                              .nodes_max = NODES_MAX,
+		                              .depth_refused = UINT32_MAX };
+	struct buffer text;
+	size_t at;
+	if (ev->reason != REASON_NONE || !ev->doc || json_type_of(ev->doc, ev->node) != JSON_OBJECT ||
+	    ev->bytes.len > context->source->event_bytes)
+		return;
+	if (ev->doc->nodes[ev->node].flags & (JSON_FLAG_DUPLICATE | JSON_FLAG_NUL | JSON_FLAG_BAD_UTF8))
+		return;
+	buffer_init(&text, context->arena);
+	if (!catalog_normalise(context->snap->cat, ev->doc, ev->node, context->arena, &text))
+		return;
+	struct json_doc *doc = arena_zalloc(context->arena, sizeof *doc);
+	if (!doc || text.failed || json_scan(doc, buffer_slice(&text), &options, context->arena, &at) != JSON_OK)
+		return;
+	ev->doc = doc;
+	ev->node = 0;
+	ev->bytes = buffer_slice(&text);
+}
+
 static enum step_outcome step_decode(const struct step_context *context, struct event *ev)
 {
 	const struct config_limits *limits = &context->snap->cfg->limits;
@@ -60,6 +86,8 @@ static enum step_outcome step_decode(const struct step_context *context, struct 
 		                             .event_id_bytes = limits->event_id_bytes };
 	ev->received_ms = context->received_ms;
 	ev->payload_allowed = context->source->dead_letter_payload == PAYLOAD_ALWAYS;
+	if (context->translates)
+		translate(context, ev);
 	bool fit = event_read(ev, &bounds, context->arena);
 	if (ev->name.len)
 		find_schema(context, ev);

@@ -340,7 +340,8 @@ static void test_full_declaration(void **state)
 	           "user_id\","
 	           "\"unique\":{\"by\":[\"/properties/a\",\"/properties/b\"],\"window\":\"24h\",\"across\":\"drop\"},"
 	           "\"dedup\":{\"mode\":\"id\",\"window\":\"10m\"},"
-	           "\"aliases\":{\"event\":[\"Visited\"],\"properties\":{\"x\":\"a\"},\"compute\":\"c\"},\"owner\":"
+	           "\"aliases\":{\"event\":[\"Visited\"],\"properties\":{\"x\":\"a\"},\"compute\":\"line_total_to_"
+	           "price\"},\"owner\":"
 	           "\"me\"},"
 	           "\"properties\":{\"list\":{\"items\":{\"properties\":{\"mail\":{\"x-pii\":\"email\",\"x-pii-"
 	           "action\":\"drop\"}}}}}}");
