@@ -14,7 +14,6 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "dedup/dedup.h"
-#include "dedup/recovery.h"
 #include "dedup/table.h"
 
 #define BUCKET_MS 600000
@@ -380,35 +379,6 @@ static void test_model(void **state)
 }
 
 /* ---- index files ---- */
-/* An index that is there but cannot be read must not keep recovery from scanning the journal file. */
-static void test_unread_index_does_not_count(void **state)
-{
-	(void)state;
-	char folder[] = "/tmp/headgate-dedup-XXXXXX", path[96];
-	struct error err = { 0 };
-	struct dedup *dedup = make(16 << 20);
-	struct dedup_recovery recovery;
-	struct dedup_entry entry = { key_of(dedup, 1, clock_wall_ms(), DAY_MS), 0 };
-	assert_non_null(mkdtemp(folder));
-	assert_true(dedup_recovery_init(&recovery, dedup, folder, &err));
-	snprintf(path, sizeof(path), "%s/dedup", folder);
-	assert_int_equal(mkdir(path, 0700), 0);
-	snprintf(path, sizeof(path), "%s/dedup/0-good.idx", folder);
-	assert_true(dedup_index_write(path, &entry, 1, &err));
-	snprintf(path, sizeof(path), "%s/dedup/0-bad.idx", folder);
-	assert_int_equal(mkdir(path, 0700), 0); /* reading it is an I/O error, not damage */
-	assert_true(dedup_recovery_has_index(&recovery, 0, "good.log"));
-	assert_false(dedup_recovery_has_index(&recovery, 0, "bad.log"));
-	assert_false(dedup_recovery_has_index(&recovery, 0, "none.log"));
-	rmdir(path);
-	snprintf(path, sizeof(path), "%s/dedup/0-good.idx", folder);
-	unlink(path);
-	snprintf(path, sizeof(path), "%s/dedup", folder);
-	rmdir(path);
-	rmdir(folder);
-	dedup_destroy(&dedup);
-}
-
 static void test_index(void **state)
 {
 	(void)state;
@@ -616,7 +586,6 @@ int main(void)
 		cmocka_unit_test(test_reservations_run_out),
 		cmocka_unit_test(test_model),
 		cmocka_unit_test(test_index),
-		cmocka_unit_test(test_unread_index_does_not_count),
 		cmocka_unit_test(test_index_order),
 		cmocka_unit_test(test_index_damage),
 		cmocka_unit_test(test_threads),
