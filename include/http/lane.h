@@ -63,6 +63,7 @@ struct lane {
 	size_t by_fd_size;
 	struct exchange *free_exchanges;
 	uint32_t free_count;
+	uint32_t given_back; /* exchanges freed beyond those kept, since memory was last handed back to the system */
 
 	_Atomic uint32_t connection_count; /* read by any thread */
 	_Atomic uint32_t in_flight;        /* requests between their first line and their end; read by any thread */

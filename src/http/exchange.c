@@ -84,6 +84,7 @@ static void exchange_release(struct exchange *ex)
 	arena_fini(&ex->arena);
 	ex->magic = 0;
 	free(ex);
+	lane->given_back++;
 }
 
 void exchange_free_all(struct lane *lane)

@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <malloc.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +31,7 @@
 #define SWEEP_DRAINING_MS 20
 #define STOP_MS 5000
 #define EVENTS_MAX 8
+#define TRIM_AFTER 256
 #define LAST_ACCEPTS 64
 
 enum lane_event { LANE_LISTEN, LANE_WAKE, LANE_MAILBOX, LANE_DAEMON };
@@ -176,6 +178,11 @@ static void lane_sweep(struct lane *lane)
 		return;
 	lane->sweep_ms = lane->now_ms + (draining ? SWEEP_DRAINING_MS : SWEEP_MS);
 	connection_sweep(lane);
+	if (lane->given_back > TRIM_AFTER && lane->in_flight < lane->given_back) {
+		/* a burst's requests lie between long-lived connections, so free() alone gives nothing back */
+		malloc_trim(0);
+		lane->given_back = 0;
+	}
 	if (lane->accept_paused && lane->listen_fd >= 0) {
 		struct error err;
 		lane->accept_paused = !lane_watch(lane, lane->listen_fd, LANE_LISTEN, &err);
