@@ -241,7 +241,7 @@ static void compute_price(struct translation *tr, struct branch *item, bool from
 	struct branch *total = find_branch(item, from_price ? SLICE("price") : SLICE("line_total"));
 	struct branch *price = from_price ? total : find_branch(item, SLICE("price"));
 	struct branch *pieces = find_branch(item, SLICE("quantity"));
-	struct slice text = SLICE_NONE;
+	struct slice text;
 
 	if (!total)
 		return;

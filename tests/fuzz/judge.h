@@ -11,6 +11,9 @@
 #include "pipeline/steps.h"
 #include "protocol/protocol.h"
 
+/* Set by the target for foreign names. */
+static bool judge_translates;
+
 static struct snapshot *judge_snapshot(void)
 {
 	static struct snapshot *snap;
@@ -52,7 +55,8 @@ static void judge_event(struct snapshot *snap, const struct protocol *protocol, 
 		                              .hash_key = &key,
 		                              .arena = arena,
 		                              .received_ms = 1795312860123,
-		                              .dry = true };
+		                              .dry = true,
+		                              .translates = judge_translates };
 	const struct event_origin origin = { .source = context.source,
 		                             .protocol = protocol->name,
 		                             .path = SLICE("/v1/events"),

@@ -84,87 +84,85 @@ static void test_shops(void **state)
 	catalog_destroy(&cat);
 }
 
+static const struct {
+	const char *sent, *event, *properties; /* NULL: as they were sent */
+} foreign[] = {
+	{ "\"event\":\"Product Viewed\",\"properties\":{\"product_id\":\"P-1\",\"sku\":\"G-32\",\"category\":"
+	  "\"Games\",\"name\":\"Monopoly\",\"brand\":\"Hasbro\",\"variant\":\"200 pieces\",\"price\":18.99,"
+	  "\"quantity\":1,\"coupon\":\"MAYDEALS\",\"currency\":\"usd\",\"position\":3,\"value\":18.99,\"url\":"
+	  "\"https://shop.example/p\",\"image_url\":\"https://shop.example/i\"}",
+	  "product_view",
+	  "{\"value\":18.99,\"currency\":\"usd\",\"coupon\":\"MAYDEALS\",\"items\":[{\"product_id\":\"P-1\","
+	  "\"name\":\"Monopoly\",\"brand\":\"Hasbro\",\"category\":\"Games\",\"variant\":\"200 "
+	  "pieces\",\"price\":"
+	  "18.99,\"quantity\":1,\"index\":3,\"url\":\"https://shop.example/p\"}]}" },
+	{ "\"event\":\"view_item\",\"properties\":{\"currency\":\"USD\",\"value\":30.03,\"items\":[{\"item_"
+	  "id\":"
+	  "\"A\",\"item_name\":\"Tee\",\"affiliation\":\"G\",\"index\":0,\"item_list_id\":\"r\","
+	  "\"item_list_name\":\"Related\",\"location_id\":\"C\",\"price\":10.01,\"quantity\":3}]}",
+	  "product_view",
+	  "{\"value\":30.03,\"currency\":\"USD\",\"items\":[{\"product_id\":\"A\",\"name\":\"Tee\",\"price\":"
+	  "10.01,"
+	  "\"quantity\":3,\"index\":0,\"list\":\"Related\"}]}" },
+	{ "\"event\":\"add_to_cart\",\"properties\":{\"total_value\":40,\"currency\":\"EUR\",\"products\":[{"
+	  "\"id\":"
+	  "\"A\",\"price\":20,\"list_price\":25,\"quantity\":1,\"creative_id\":\"c\",\"currency\":\"EUR\"}]}",
+	  "add_to_cart", "{\"currency\":\"EUR\",\"items\":[{\"product_id\":\"A\",\"price\":20,\"quantity\":1}]}" },
+	{ "\"event\":\"Product "
+	  "Removed\",\"properties\":{\"cart_id\":\"c\",\"product_id\":\"A\",\"quantity\":\"1\"}",
+	  "remove_from_cart", "{\"items\":[{\"product_id\":\"A\",\"quantity\":1}],\"cart_id\":\"c\"}" },
+	{ "\"event\":\"Product Added\",\"properties\":{\"product_id\":\"A\"}", "add_to_cart",
+	  "{\"items\":[{\"product_id\":\"A\"}]}" },
+	{ "\"event\":\"Cart Viewed\",\"properties\":{\"cart_id\":\"c\",\"products\":[{\"product_id\":\"A\"}]}",
+	  "view_cart", "{\"items\":[{\"product_id\":\"A\"}],\"cart_id\":\"c\"}" },
+	{ "\"event\":\"view_cart\",\"properties\":{\"total_value\":\"20\",\"currency\":\"EUR\",\"products\":[{"
+	  "\"id\":\"A\"}]}",
+	  "view_cart", "{\"value\":20,\"currency\":\"EUR\",\"items\":[{\"product_id\":\"A\"}]}" },
+	{ "\"event\":\"begin_checkout\",\"properties\":{\"currency\":\"KRW\",\"items\":[{\"item_id\":\"A\"}]}",
+	  "checkout_start", "{\"currency\":\"KRW\",\"items\":[{\"product_id\":\"A\"}]}" },
+	{ "\"event\":\"Checkout Started\",\"properties\":{\"order_id\":\"1\",\"revenue\":25.0,\"products\":[{"
+	  "\"sku\":\"A\"}]}",
+	  "checkout_start", "{\"order_id\":\"1\",\"value\":25.0,\"items\":[{\"product_id\":\"A\"}]}" },
+	{ "\"event\":\"Order Refunded\",\"properties\":{\"refund_id\":\"R\",\"order_id\":\"1\",\"total\":30}", "refund",
+	  NULL },
+	{ "\"event\":\"refund\",\"properties\":{\"refund_id\":\"R\",\"transaction_id\":\"1\",\"refund_amount\":"
+	  "5,"
+	  "\"refund_reason\":\"size\",\"currency\":\"EUR\"}",
+	  "refund", "{\"order_id\":\"1\",\"refund_id\":\"R\",\"value\":5,\"currency\":\"EUR\",\"reason\":\"size\"}" },
+	{ "\"event\":\"Products Searched\",\"properties\":{\"query\":\"린넨\"}", "search",
+	  "{\"search_term\":\"린넨\"}" },
+	{ "\"event\":\"view_search_results\",\"properties\":{\"search_term\":\"mug\"}", "search", NULL },
+	{ "\"event\":\"Page Viewed\",\"properties\":{\"title\":\"Home\",\"path\":\"/\"}", "page_view",
+	  "{\"name\":\"Home\",\"path\":\"/\"}" },
+	{ "\"event\":\"page_view\",\"properties\":{\"page_title\":\"Home\"}", "page_view", "{\"name\":\"Home\"}" },
+	{ "\"event\":\"Signed "
+	  "Up\",\"properties\":{\"type\":\"organic\",\"email\":\"a@example.com\",\"plan\":\"x\"}",
+	  "sign_up", "{\"plan\":\"x\"}" },
+	{ "\"event\":\"Signed In\",\"properties\":{\"username\":\"mina\"}", "login", "{}" },
+};
+
 /* Every name of the shipped aliases leads to an event, and what it gives satisfies that event's schema. */
 static void test_shipped_names(void **state)
 {
-	static const struct {
-		const char *sent, *event, *properties;
-	} table[] = {
-		{ "\"event\":\"Product Viewed\",\"properties\":{\"product_id\":\"P-1\",\"sku\":\"G-32\",\"category\":"
-		  "\"Games\",\"name\":\"Monopoly\",\"brand\":\"Hasbro\",\"variant\":\"200 pieces\",\"price\":18.99,"
-		  "\"quantity\":1,\"coupon\":\"MAYDEALS\",\"currency\":\"usd\",\"position\":3,\"value\":18.99,\"url\":"
-		  "\"https://shop.example/p\",\"image_url\":\"https://shop.example/i\"}",
-		  "product_view",
-		  "{\"value\":18.99,\"currency\":\"usd\",\"coupon\":\"MAYDEALS\",\"items\":[{\"product_id\":\"P-1\","
-		  "\"name\":\"Monopoly\",\"brand\":\"Hasbro\",\"category\":\"Games\",\"variant\":\"200 "
-		  "pieces\",\"price\":"
-		  "18.99,\"quantity\":1,\"index\":3,\"url\":\"https://shop.example/p\"}]}" },
-		{ "\"event\":\"view_item\",\"properties\":{\"currency\":\"USD\",\"value\":30.03,\"items\":[{\"item_"
-		  "id\":"
-		  "\"A\",\"item_name\":\"Tee\",\"affiliation\":\"G\",\"index\":0,\"item_list_id\":\"r\","
-		  "\"item_list_name\":\"Related\",\"location_id\":\"C\",\"price\":10.01,\"quantity\":3}]}",
-		  "product_view",
-		  "{\"value\":30.03,\"currency\":\"USD\",\"items\":[{\"product_id\":\"A\",\"name\":\"Tee\",\"price\":"
-		  "10.01,"
-		  "\"quantity\":3,\"index\":0,\"list\":\"Related\"}]}" },
-		{ "\"event\":\"add_to_cart\",\"properties\":{\"total_value\":40,\"currency\":\"EUR\",\"products\":[{"
-		  "\"id\":"
-		  "\"A\",\"price\":20,\"list_price\":25,\"quantity\":1,\"creative_id\":\"c\",\"currency\":\"EUR\"}]}",
-		  "add_to_cart",
-		  "{\"currency\":\"EUR\",\"items\":[{\"product_id\":\"A\",\"price\":20,\"quantity\":1}]}" },
-		{ "\"event\":\"Product "
-		  "Removed\",\"properties\":{\"cart_id\":\"c\",\"product_id\":\"A\",\"quantity\":\"1\"}",
-		  "remove_from_cart", "{\"items\":[{\"product_id\":\"A\",\"quantity\":1}],\"cart_id\":\"c\"}" },
-		{ "\"event\":\"Product Added\",\"properties\":{\"product_id\":\"A\"}", "add_to_cart",
-		  "{\"items\":[{\"product_id\":\"A\"}]}" },
-		{ "\"event\":\"Cart Viewed\",\"properties\":{\"cart_id\":\"c\",\"products\":[{\"product_id\":\"A\"}]}",
-		  "view_cart", "{\"items\":[{\"product_id\":\"A\"}],\"cart_id\":\"c\"}" },
-		{ "\"event\":\"view_cart\",\"properties\":{\"total_value\":\"20\",\"currency\":\"EUR\",\"products\":[{"
-		  "\"id\":\"A\"}]}",
-		  "view_cart", "{\"value\":20,\"currency\":\"EUR\",\"items\":[{\"product_id\":\"A\"}]}" },
-		{ "\"event\":\"begin_checkout\",\"properties\":{\"currency\":\"KRW\",\"items\":[{\"item_id\":\"A\"}]}",
-		  "checkout_start", "{\"currency\":\"KRW\",\"items\":[{\"product_id\":\"A\"}]}" },
-		{ "\"event\":\"Checkout Started\",\"properties\":{\"order_id\":\"1\",\"revenue\":25.0,\"products\":[{"
-		  "\"sku\":\"A\"}]}",
-		  "checkout_start", "{\"order_id\":\"1\",\"value\":25.0,\"items\":[{\"product_id\":\"A\"}]}" },
-		{ "\"event\":\"Order Refunded\",\"properties\":{\"refund_id\":\"R\",\"order_id\":\"1\",\"total\":30}",
-		  "refund", NULL },
-		{ "\"event\":\"refund\",\"properties\":{\"refund_id\":\"R\",\"transaction_id\":\"1\",\"refund_amount\":"
-		  "5,"
-		  "\"refund_reason\":\"size\",\"currency\":\"EUR\"}",
-		  "refund",
-		  "{\"order_id\":\"1\",\"refund_id\":\"R\",\"value\":5,\"currency\":\"EUR\",\"reason\":\"size\"}" },
-		{ "\"event\":\"Products Searched\",\"properties\":{\"query\":\"린넨\"}", "search",
-		  "{\"search_term\":\"린넨\"}" },
-		{ "\"event\":\"view_search_results\",\"properties\":{\"search_term\":\"mug\"}", "search", NULL },
-		{ "\"event\":\"Page Viewed\",\"properties\":{\"title\":\"Home\",\"path\":\"/\"}", "page_view",
-		  "{\"name\":\"Home\",\"path\":\"/\"}" },
-		{ "\"event\":\"page_view\",\"properties\":{\"page_title\":\"Home\"}", "page_view",
-		  "{\"name\":\"Home\"}" },
-		{ "\"event\":\"Signed "
-		  "Up\",\"properties\":{\"type\":\"organic\",\"email\":\"a@example.com\",\"plan\":\"x\"}",
-		  "sign_up", "{\"plan\":\"x\"}" },
-		{ "\"event\":\"Signed In\",\"properties\":{\"username\":\"mina\"}", "login", "{}" },
-	};
 	struct error err = { 0 };
 	struct catalog *cat = load("schemas", &err);
 
 	(void)state;
 	if (!cat)
 		fail_msg("%s", err.message);
-	for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
-		struct slice sent = arena_print(&arena, "{%s}", table[i].sent), got = normalise(cat, sent);
+	for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++) {
+		struct slice sent = arena_print(&arena, "{%s}", foreign[i].sent), got = normalise(cat, sent);
 		struct slice wanted = SLICE_NONE;
-		if (table[i].properties)
-			wanted = arena_print(&arena, "{\"event\":\"%s\",\"properties\":%s}", table[i].event,
-			                     table[i].properties);
+		if (foreign[i].properties)
+			wanted = arena_print(&arena, "{\"event\":\"%s\",\"properties\":%s}", foreign[i].event,
+			                     foreign[i].properties);
 		else
-			wanted = arena_print(&arena, "{\"event\":\"%s\",%s", table[i].event,
+			wanted = arena_print(&arena, "{\"event\":\"%s\",%s", foreign[i].event,
 			                     strstr(sent.at, "\"properties\""));
 		if (!slice_equal(got, wanted))
-			fail_msg("%s: expected %.*s, got %.*s", table[i].sent, SLICE_ARG(wanted), SLICE_ARG(got));
+			fail_msg("%s: expected %.*s, got %.*s", foreign[i].sent, SLICE_ARG(wanted), SLICE_ARG(got));
 	}
-	print_message("%zu foreign events\n", sizeof table / sizeof *table);
+	print_message("%zu foreign events\n", sizeof foreign / sizeof *foreign);
 	catalog_destroy(&cat);
 }
 
