@@ -56,6 +56,7 @@ $(B)/version: FORCE
 	@mkdir -p $(B); echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' >$@
 $(B)/src/command/version.o: $(B)/version
 $(B)/src/config/embedded.o: config/headgate.jsonc
+$(B)/src/catalog/metaschema.o: $(wildcard src/catalog/metaschemas/*.json)
 
 $(B)/libheadgate.a: $(LIBOBJ)
 	@rm -f $@; ar rcs $@ $^

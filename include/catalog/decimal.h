@@ -19,5 +19,12 @@ int decimal_compare(const struct decimal *a, const struct decimal *b);
 bool decimal_is_integer(struct slice text);
 /* Decimals that count: 2 for 1.250 and 12.5e-1, 0 for 59000.00 and 1e3; at most UINT32_MAX. */
 uint32_t decimal_places(struct slice text);
+bool decimal_is_zero(struct slice text);
+/* The same for texts of the same value. */
+uint64_t decimal_hash(struct slice text, uint64_t seed);
+#define DECIMAL_DIVISOR_DIGITS 37
+/* Sets *out where the value is a multiple of the divisor, exactly. False: the divisor is zero, or has more digits that
+ * count than DECIMAL_DIVISOR_DIGITS. `out` may be NULL. */
+bool decimal_divides(struct slice divisor, struct slice value, bool *out);
 
 #endif

@@ -1,4 +1,4 @@
-/* Regular expressions of schemas: PCRE2 in the dialect of ECMA-262 as far as PCRE2 offers it, with match, depth and
+/* Regular expressions of schemas: the dialect of ECMA-262, run by PCRE2 with match, depth and
  * heap limits, so that no pattern can stall a lane. Compiled at load, matched by any thread. */
 #ifndef HEADGATE_CATALOG_PATTERN_H
 #define HEADGATE_CATALOG_PATTERN_H
@@ -19,6 +19,8 @@ enum pattern_result {
 struct pattern *pattern_compile(struct slice text, struct arena *arena, struct error *err);
 /* Not anchored. `well_formed`: the subject is known to be UTF-8; otherwise it is checked, and NOT_FOUND if it is not. */
 enum pattern_result pattern_search(const struct pattern *pattern, struct slice subject, bool well_formed);
+/* What PCRE2 calls a property of ECMA-262's \p{…}, behind *prefix. */
+struct slice pattern_property_name(struct slice name, const char **prefix);
 struct slice pattern_text(const struct pattern *pattern);
 
 #endif

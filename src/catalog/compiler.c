@@ -1,9 +1,7 @@
 /* Schemas are read with the event scanner, so that nothing is rounded or cut, and compiled subschema by subschema. A
- * subschema is entered in its file's table before its members are compiled: a reference back to it finds it there, and
- * recursive schemas need no second pass. Files stay in memory, for names, enum values and messages borrow from them. */
+ * subschema is entered in its file's table before its members are compiled: a reference to it finds it there, and what
+ * references lead to is compiled afterwards, one by one, however long their chains are. Files stay in memory, for names, enum values and messages borrow from them. */
 #include "catalog/compiler.h"
-
-#include "base/file.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,8 +17,8 @@ bool compiler_refuse(struct compiler *c, const struct place *place, const char *
 	va_start(arguments, format);
 	vsnprintf(reason, sizeof reason, format, arguments);
 	va_end(arguments);
-	return error_set(c->err, ERROR_SCHEMA, "%.*s%s%.*s#%.*s: %s", SLICE_ARG(c->root), c->root.len ? "/" : "",
-	                 SLICE_ARG(place->file->path), SLICE_ARG(place->pointer), reason);
+	return error_set(c->err, ERROR_SCHEMA, "%.*s#%.*s: %s", SLICE_ARG(place->file->shown),
+	                 SLICE_ARG(place->pointer), reason);
 }
 
 void *compiler_alloc(struct compiler *c, size_t count, size_t size)
@@ -93,7 +91,7 @@ static bool refuse_text(struct compiler *c, struct schema_file *file, enum json_
 	return compiler_refuse(c, &place, "not JSON, noticed in line %lu", line);
 }
 
-/* The dialect, and what no schema may hold. */
+/* What no schema may hold. */
 static bool check_file(struct compiler *c, struct schema_file *file)
 {
 	const struct place root = { file, 0, SLICE("") };
@@ -105,28 +103,11 @@ static bool check_file(struct compiler *c, struct schema_file *file)
 		return compiler_refuse(c, &root, "not UTF-8");
 	if (flags & JSON_FLAG_DEEP)
 		return compiler_refuse(c, &root, "nested more than %d levels deep", DEPTH_MAX);
-	uint32_t dialect = json_type_of(&file->doc, 0) == JSON_OBJECT ? json_get(&file->doc, 0, SLICE("$schema")) : 0;
-	if (!dialect)
-		return true;
-	struct place place = compiler_place_member(c, &root, SLICE("$schema"), dialect);
-	if (json_type_of(&file->doc, dialect) != JSON_STRING)
-		return compiler_refuse(c, &place, "must be a string");
-	struct slice uri = compiler_string(file, dialect);
-	if (uri.len && uri.at[uri.len - 1] == '#')
-		uri.len--;
-	if (slice_equal(uri, SLICE("http://json-schema.org/draft-07/schema")))
-		file->draft7 = true;
-	else if (slice_equal(uri, SLICE("https://json-schema.org/draft/2020-12/schema")))
-		file->draft7 = false;
-	else
-		return compiler_refuse(
-		        c, &place,
-		        "this dialect is not supported yet; use https://json-schema.org/draft/2020-12/schema or "
-		        "http://json-schema.org/draft-07/schema#");
 	return true;
 }
 
-struct schema_file *compiler_add_text(struct compiler *c, struct slice path, struct slice text)
+struct schema_file *compiler_add_text(struct compiler *c, struct slice path, struct slice shown, struct slice uri,
+                                      struct slice text)
 {
 	const struct json_options options = { .depth_max = DEPTH_MAX, .nodes_max = NODES_MAX };
 	struct schema_file *file = compiler_alloc(c, 1, sizeof *file);
@@ -134,9 +115,7 @@ struct schema_file *compiler_add_text(struct compiler *c, struct slice path, str
 
 	if (!file)
 		return NULL;
-	file->path = path;
-	file->text = text;
-	file->draft7 = c->draft7;
+	*file = (struct schema_file) { .path = path, .shown = shown, .uri = uri, .text = text };
 	enum json_result result = json_scan(&file->doc, text, &options, c->arena, &offset);
 	if (result != JSON_OK) {
 		refuse_text(c, file, result, offset);
@@ -145,29 +124,40 @@ struct schema_file *compiler_add_text(struct compiler *c, struct slice path, str
 	if (!check_file(c, file) || !unescape_strings(c, file))
 		return NULL;
 	file->compiled = compiler_alloc(c, file->doc.count, sizeof(struct subschema *));
-	if (!file->compiled)
+	if (!file->compiled || !resource_read_file(c, file))
 		return NULL;
-	file->next = c->files;
+	file->next = (struct schema_file *)(uintptr_t)c->files;
 	c->files = file;
 	return file;
 }
 
+/* The path as a URI has it. */
+static struct slice encode_path(struct compiler *c, struct slice path)
+{
+	struct buffer uri;
+
+	buffer_init(&uri, c->arena);
+	buffer_append(&uri, SLICE(CATALOG_BASE));
+	for (size_t i = 0; i < path.len; i++) {
+		unsigned char byte = (unsigned char)path.at[i];
+		if (byte <= ' ' || byte >= 0x7F || byte == '%' || byte == '?' || byte == '#')
+			buffer_append_format(&uri, "%%%02X", byte);
+		else
+			buffer_append_char(&uri, path.at[i]);
+	}
+	return uri.failed ? SLICE_NONE : buffer_slice(&uri);
+}
+
 struct schema_file *compiler_add_file(struct compiler *c, struct slice path)
 {
-	struct slice text, full;
+	struct schema_file unread = { .path = path, .shown = path };
+	const struct place at = { &unread, 0, SLICE("") };
+	struct slice uri = encode_path(c, path);
+	struct resource *resource = uri.at ? reference_load(c, &at, uri) : NULL;
 
-	for (struct schema_file *file = c->files; file; file = file->next)
-		if (slice_equal(file->path, path))
-			return file;
-	full = arena_print(c->arena, "%.*s/%.*s", SLICE_ARG(c->root), SLICE_ARG(path));
-	path = arena_copy(c->arena, path);
-	if (!full.at || !path.at) {
+	if (!uri.at)
 		error_set(c->err, ERROR_MEMORY, "no memory for schemas");
-		return NULL;
-	}
-	if (!file_read(c->arena, full.at, SCHEMA_FILE_BYTES, &text, c->err))
-		return NULL;
-	return compiler_add_text(c, path, text);
+	return resource ? resource->file : NULL;
 }
 
 static const struct subschema *compile_boolean(struct compiler *c, const struct place *place, struct subschema *sub)
@@ -223,31 +213,99 @@ static const struct subschema *compile_object(struct compiler *c, const struct p
 	return compile_members(c, &draft) ? sub : NULL;
 }
 
-const struct subschema *compiler_compile(struct compiler *c, const struct place *place)
+/* Enters the subschema in its file's table. */
+static struct subschema *enter(struct compiler *c, const struct place *place)
 {
-	struct subschema *known = place->file->compiled[place->node];
-	const struct subschema *result;
+	struct subschema *sub = place->file->compiled[place->node];
 
-	if (known)
-		return known;
-	if (c->depth >= DEPTH_MAX) {
-		compiler_refuse(c, place, "more than %d schemas within each other", DEPTH_MAX);
-		return NULL;
-	}
-	struct subschema *sub = compiler_alloc(c, 1, sizeof *sub);
+	if (sub)
+		return sub;
+	sub = compiler_alloc(c, 1, sizeof *sub);
 	if (!sub)
 		return NULL;
 	sub->types = TYPE_ANY;
 	sub->file = place->file;
 	sub->pointer = place->pointer;
+	sub->resource = resource_of(place->file, place->node);
+	sub->entry = place->node != 0 && sub->resource->node == place->node;
 	place->file->compiled[place->node] = sub;
+	return sub;
+}
+
+const struct subschema *compiler_compile(struct compiler *c, const struct place *place)
+{
+	const struct subschema *result;
+	struct subschema *sub = enter(c, place);
+
+	if (!sub || sub->state != COMPILE_PENDING)
+		return sub;
+	if (c->depth >= DEPTH_MAX) {
+		compiler_refuse(c, place, "more than %d schemas within each other", DEPTH_MAX);
+		return NULL;
+	}
+	sub->state = COMPILE_OPEN;
 	c->depth++;
 	if (json_type_of(&place->file->doc, place->node) == JSON_OBJECT)
 		result = compile_object(c, place, sub);
 	else
 		result = compile_boolean(c, place, sub);
 	c->depth--;
+	sub->state = COMPILE_DONE;
+	sub->special = sub->never || sub->pii || sub->entry || sub->unevaluated_items || sub->unevaluated_properties;
 	return result;
+}
+
+const struct subschema *compiler_compile_later(struct compiler *c, const struct place *place)
+{
+	struct subschema *sub = enter(c, place);
+
+	if (!sub || sub->state != COMPILE_PENDING)
+		return sub;
+	struct pending *pending = compiler_alloc(c, 1, sizeof *pending);
+	if (!pending)
+		return NULL;
+	*pending = (struct pending) { *place, c->pending };
+	c->pending = pending;
+	return sub;
+}
+
+static bool compile_pending(struct compiler *c)
+{
+	while (c->pending) {
+		struct place place = c->pending->place;
+		c->pending = c->pending->next;
+		if (!compiler_compile(c, &place))
+			return false;
+	}
+	return true;
+}
+
+/* A dynamic reference may lead to any dynamic anchor: those of all files are compiled. */
+static bool compile_dynamic_anchors(struct compiler *c)
+{
+	for (const struct schema_file *file = c->files; file; file = file->next) {
+		for (size_t i = 0; i < file->resources_count; i++) {
+			struct resource *resource = file->resources[i];
+			for (struct anchor *anchor = resource->anchors; anchor; anchor = anchor->next) {
+				struct place place = { resource->file, anchor->node, resource->pointer };
+				if (!anchor->dynamic || anchor->sub)
+					continue;
+				if (!compiler_compile_later(c, &place))
+					return false;
+				anchor->sub = resource->file->compiled[anchor->node];
+			}
+		}
+	}
+	return true;
+}
+
+static bool compile_all(struct compiler *c)
+{
+	do {
+		if (!compile_pending(c) || (c->has_dynamic && !compile_dynamic_anchors(c)))
+			return false;
+	} while (c->pending);
+	return true;
 }
 
 struct schema *compiler_compile_root(struct compiler *c, struct schema_file *file, struct slice name)
@@ -259,7 +317,7 @@ struct schema *compiler_compile_root(struct compiler *c, struct schema_file *fil
 		return NULL;
 	schema->root = compiler_compile(c, &root);
 	schema->name = name;
-	if (!schema->root)
+	if (!schema->root || !compile_all(c))
 		return NULL;
 	const struct subschema *loop = program_find_loop(schema->root);
 	if (loop) {

@@ -7,6 +7,7 @@
 #define EXPONENT_LIMIT 1000000000000000
 
 __extension__ typedef __int128 wide;
+__extension__ typedef unsigned __int128 unsigned_wide;
 
 /* The digits that count, from the first to the last that is not zero; a '.' may stand among them. */
 struct unpacked {
@@ -138,4 +139,87 @@ uint32_t decimal_places(struct slice text)
 	if (!u.first || u.last_power >= 0)
 		return 0;
 	return u.last_power < -(int64_t)UINT32_MAX ? UINT32_MAX : (uint32_t)-u.last_power;
+}
+
+static unsigned digit_of(char c)
+{
+	return (unsigned)(c - '0');
+}
+
+bool decimal_is_zero(struct slice text)
+{
+	return !unpack(text).first;
+}
+
+uint64_t decimal_hash(struct slice text, uint64_t seed)
+{
+	struct unpacked u = unpack(text);
+	uint64_t hash = seed;
+
+	if (!u.first)
+		return hash;
+	hash ^= (uint64_t)u.first_power * 2 + u.negative;
+	for (const char *at = u.first; at <= u.last; at++)
+		if (*at != '.')
+			hash = (hash ^ (unsigned char)*at) * UINT64_C(0x100000001B3);
+	return hash;
+}
+
+static unsigned_wide add_modulo(unsigned_wide a, unsigned_wide b, unsigned_wide modulus)
+{
+	return a >= modulus - b ? a - (modulus - b) : a + b;
+}
+
+static unsigned_wide multiply_modulo(unsigned_wide a, unsigned_wide b, unsigned_wide modulus)
+{
+	unsigned_wide product = 0;
+
+	for (; b; b >>= 1) {
+		if (b & 1)
+			product = add_modulo(product, a, modulus);
+		a = add_modulo(a, a, modulus);
+	}
+	return product;
+}
+
+/* 10^power modulo `modulus`, and times `value`. */
+static unsigned_wide scale_modulo(unsigned_wide value, int64_t power, unsigned_wide modulus)
+{
+	unsigned_wide base = 10 % modulus;
+
+	for (; power; power >>= 1) {
+		if (power & 1)
+			value = multiply_modulo(value, base, modulus);
+		base = multiply_modulo(base, base, modulus);
+	}
+	return value;
+}
+
+/* The digits of one as an integer, modulo one of the other, and the powers of ten that both leave out: a value whose
+ * last digit stands below the divisor's can be no multiple, as its digits do not end in zero. */
+bool decimal_divides(struct slice divisor_text, struct slice value_text, bool *out)
+{
+	struct unpacked divisor = unpack(divisor_text), value = unpack(value_text);
+	unsigned_wide modulus = 0, rest = 0;
+	int digits = 0;
+
+	for (const char *at = divisor.first; at && at <= divisor.last; at++) {
+		if (*at == '.')
+			continue;
+		if (++digits > DECIMAL_DIVISOR_DIGITS)
+			return false;
+		modulus = modulus * 10 + digit_of(*at);
+	}
+	if (!modulus)
+		return false;
+	if (!out)
+		return true;
+	*out = !value.first;
+	if (!value.first || value.last_power < divisor.last_power)
+		return true;
+	for (const char *at = value.first; at <= value.last; at++)
+		if (*at != '.')
+			rest = (rest * 10 + digit_of(*at)) % modulus;
+	*out = scale_modulo(rest, value.last_power - divisor.last_power, modulus) == 0;
+	return true;
 }

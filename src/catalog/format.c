@@ -1,16 +1,35 @@
-/* Each format is a small hand-written reader over the bytes: exact, linear, and without a pattern engine. */
+/* Each format is a small hand-written reader over the bytes: exact, linear, and without a pattern engine but for names
+ * in other scripts. */
 #include "catalog/format.h"
 
 #include "base/uuid.h"
+#include "catalog/pattern_syntax.h"
+
+#define WORD(text)                    \
+	{                             \
+		text, sizeof text - 1 \
+	}
 
 static const struct format formats[] = {
-	{ { "date-time", 9 }, format_is_date_time, { "2026-11-22T02:01:00Z", 20 } },
-	{ { "date", 4 }, format_is_date, { "2026-11-22", 10 } },
-	{ { "email", 5 }, format_is_email, { "name@example.com", 16 } },
-	{ { "uri", 3 }, format_is_uri, { "https://shop.example/page", 25 } },
-	{ { "uuid", 4 }, uuid_is_valid, { "0190b6a2-7c1e-7000-8000-0123456789ab", 36 } },
-	{ { "ipv4", 4 }, format_is_ipv4, { "203.0.113.7", 11 } },
-	{ { "ipv6", 4 }, format_is_ipv6, { "2001:db8::7", 11 } },
+	{ WORD("date-time"), format_is_date_time, WORD("2026-11-22T02:01:00Z") },
+	{ WORD("date"), format_is_date, WORD("2026-11-22") },
+	{ WORD("time"), format_is_time, WORD("02:01:00Z") },
+	{ WORD("duration"), format_is_duration, WORD("P1DT12H") },
+	{ WORD("email"), format_is_email, WORD("name@example.com") },
+	{ WORD("idn-email"), format_is_idn_email, WORD("name@example.com") },
+	{ WORD("hostname"), format_is_hostname, WORD("shop.example") },
+	{ WORD("idn-hostname"), format_is_idn_hostname, WORD("shop.example") },
+	{ WORD("uri"), format_is_uri, WORD("https://shop.example/page") },
+	{ WORD("uri-reference"), format_is_uri_reference, WORD("/page?id=1") },
+	{ WORD("uri-template"), format_is_uri_template, WORD("/items/{id}") },
+	{ WORD("iri"), format_is_iri, WORD("https://shop.example/page") },
+	{ WORD("iri-reference"), format_is_iri_reference, WORD("/page?id=1") },
+	{ WORD("uuid"), uuid_is_valid, WORD("0190b6a2-7c1e-7000-8000-0123456789ab") },
+	{ WORD("ipv4"), format_is_ipv4, WORD("203.0.113.7") },
+	{ WORD("ipv6"), format_is_ipv6, WORD("2001:db8::7") },
+	{ WORD("json-pointer"), format_is_json_pointer, WORD("/items/0/price") },
+	{ WORD("relative-json-pointer"), format_is_relative_json_pointer, WORD("1/price") },
+	{ WORD("regex"), format_is_regex, WORD("^[a-z]+$") },
 };
 
 const struct format *format_find(struct slice name)
@@ -24,21 +43,6 @@ const struct format *format_find(struct slice name)
 static bool is_digit(char c)
 {
 	return c >= '0' && c <= '9';
-}
-
-static bool is_alpha(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-static bool is_hex(char c)
-{
-	return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
-
-static bool is_one_of(char c, const char *set)
-{
-	return c != '\0' && strchr(set, c) != NULL;
 }
 
 /* Exactly `count` digits at `at`, or -1. */
@@ -82,15 +86,14 @@ static bool read_offset(struct slice text, size_t at, int *minutes)
 	return true;
 }
 
-bool format_is_date_time(struct slice text)
+bool format_is_time(struct slice text)
 {
-	size_t at = 19;
+	size_t at = 8;
 	int offset;
 
-	if (text.len < 20 || !format_is_date((struct slice) { text.at, 10 }) ||
-	    (text.at[10] != 'T' && text.at[10] != 't') || text.at[13] != ':' || text.at[16] != ':')
+	if (text.len < 9 || text.at[2] != ':' || text.at[5] != ':')
 		return false;
-	int hour = read_digits(text, 11, 2), minute = read_digits(text, 14, 2), second = read_digits(text, 17, 2);
+	int hour = read_digits(text, 0, 2), minute = read_digits(text, 3, 2), second = read_digits(text, 6, 2);
 	if (hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 60)
 		return false;
 	if (text.at[at] == '.') {
@@ -100,218 +103,73 @@ bool format_is_date_time(struct slice text)
 		if (at == from)
 			return false;
 	}
-	if (!read_offset(text, at, &offset))
+	if (at >= text.len || !read_offset(text, at, &offset))
 		return false;
 	return second < 60 || ((hour * 60 + minute - offset) % 1440 + 1440) % 1440 == 1439;
 }
 
-bool format_is_ipv4(struct slice text)
+bool format_is_date_time(struct slice text)
+{
+	return text.len >= 20 && format_is_date((struct slice) { text.at, 10 }) &&
+	       (text.at[10] == 'T' || text.at[10] == 't') &&
+	       format_is_time((struct slice) { text.at + 11, text.len - 11 });
+}
+
+/* Numbers with units that follow each other in the order of `units` without a gap: "1Y2M", not "1Y2D". */
+static bool read_amounts(struct slice text, const char *units)
+{
+	const char *next = NULL;
+
+	for (size_t i = 0; i < text.len; i++) {
+		size_t from = i;
+		while (i < text.len && is_digit(text.at[i]))
+			i++;
+		if (i == from || i == text.len)
+			return false;
+		const char *unit = memchr(units, text.at[i], strlen(units));
+		if (!unit || (next && unit != next))
+			return false;
+		next = unit + 1;
+	}
+	return text.len > 0;
+}
+
+/* RFC 3339 appendix A. */
+bool format_is_duration(struct slice text)
+{
+	if (text.len < 3 || text.at[0] != 'P')
+		return false;
+	struct slice date = { text.at + 1, text.len - 1 }, time = date;
+	date = slice_split(&time, 'T');
+	bool has_time = date.len < text.len - 1;
+	if (!has_time && read_amounts(date, "W"))
+		return true;
+	return (date.len == 0 ? has_time : read_amounts(date, "YMD")) && (!has_time || read_amounts(time, "HMS"));
+}
+
+bool format_is_json_pointer(struct slice text)
+{
+	for (size_t i = 0; i < text.len; i++)
+		if (text.at[i] == '~' && (i + 1 >= text.len || (text.at[i + 1] != '0' && text.at[i + 1] != '1')))
+			return false;
+	return text.len == 0 || text.at[0] == '/';
+}
+
+bool format_is_relative_json_pointer(struct slice text)
 {
 	size_t i = 0;
 
-	for (int part = 0; part < 4; part++) {
-		int value = 0;
-		if (part > 0 && (i >= text.len || text.at[i] != '.'))
-			return false;
-		i += part > 0;
-		size_t from = i;
-		for (; i < text.len && is_digit(text.at[i]) && i - from < 3; i++)
-			value = value * 10 + (text.at[i] - '0');
-		if (i == from || value > 255 || (i - from > 1 && text.at[from] == '0'))
-			return false;
-	}
-	return i == text.len;
-}
-
-bool format_is_ipv6(struct slice text)
-{
-	size_t i = 0, groups = 0;
-	bool gap = false;
-
-	if (text.len >= 2 && text.at[0] == ':' && text.at[1] == ':') {
-		gap = true;
-		i = 2;
-	}
-	while (i < text.len) {
-		size_t from = i;
-		while (i < text.len && is_hex(text.at[i]))
-			i++;
-		if (i < text.len && text.at[i] == '.') {
-			struct slice quad = { text.at + from, text.len - from };
-			groups += 2;
-			return format_is_ipv4(quad) && (gap ? groups <= 7 : groups == 8);
-		}
-		if (i == from || i - from > 4 || ++groups > 8)
-			return false;
-		if (i == text.len)
-			break;
-		if (text.at[i++] != ':' || i == text.len)
-			return false;
-		if (text.at[i] == ':') {
-			if (gap)
-				return false;
-			gap = true;
-			i++;
-		}
-	}
-	return gap ? groups <= 7 : groups == 8;
-}
-
-static bool is_host_name(struct slice text)
-{
-	if (text.len == 0 || text.len > 253)
+	while (i < text.len && is_digit(text.at[i]))
+		i++;
+	if (i == 0 || (i > 1 && text.at[0] == '0'))
 		return false;
-	for (struct slice rest = text; rest.at;) {
-		size_t len = slice_find(rest, '.');
-		if (len == 0 || len > 63 || rest.at[0] == '-' || rest.at[len - 1] == '-')
-			return false;
-		for (size_t i = 0; i < len; i++)
-			if (!is_alpha(rest.at[i]) && !is_digit(rest.at[i]) && rest.at[i] != '-')
-				return false;
-		if (len == rest.len)
-			return true;
-		rest = (struct slice) { rest.at + len + 1, rest.len - len - 1 };
-	}
-	return false;
+	struct slice rest = { text.at + i, text.len - i };
+	return slice_equal(rest, SLICE("#")) || format_is_json_pointer(rest);
 }
 
-static bool is_mail_domain(struct slice text)
+bool format_is_regex(struct slice text)
 {
-	if (text.len < 2 || text.at[0] != '[')
-		return is_host_name(text);
-	if (text.at[text.len - 1] != ']')
-		return false;
-	struct slice inner = { text.at + 1, text.len - 2 };
-	if (inner.len > 5 && slice_equal_nocase((struct slice) { inner.at, 5 }, SLICE("IPv6:")))
-		return format_is_ipv6((struct slice) { inner.at + 5, inner.len - 5 });
-	return format_is_ipv4(inner);
-}
+	struct pattern_fault fault;
 
-static bool is_quoted_local(struct slice text)
-{
-	for (size_t i = 1; i + 1 < text.len; i++) {
-		char c = text.at[i];
-		if (c == '\\' && ++i + 1 >= text.len)
-			return false;
-		if (c == '"' || text.at[i] < 32 || text.at[i] > 126)
-			return false;
-	}
-	return text.len > 2 && text.at[text.len - 1] == '"';
-}
-
-static bool is_dotted_local(struct slice text)
-{
-	if (text.at[0] == '.' || text.at[text.len - 1] == '.')
-		return false;
-	for (size_t i = 0; i < text.len; i++) {
-		char c = text.at[i];
-		if (c == '.' && text.at[i - 1] == '.')
-			return false;
-		if (!is_alpha(c) && !is_digit(c) && !is_one_of(c, "!#$%&'*+-/=?^_`{|}~."))
-			return false;
-	}
-	return true;
-}
-
-bool format_is_email(struct slice text)
-{
-	size_t at = text.len;
-
-	while (at > 0 && text.at[at - 1] != '@')
-		at--;
-	if (at < 2 || at > 65)
-		return false;
-	struct slice local = { text.at, at - 1 };
-	if (!(local.at[0] == '"' ? is_quoted_local(local) : is_dotted_local(local)))
-		return false;
-	return is_mail_domain((struct slice) { text.at + at, text.len - at });
-}
-
-/* unreserved, sub-delims, percent-encoded, and what `more` allows. */
-static bool is_uri_text(struct slice text, const char *more)
-{
-	for (size_t i = 0; i < text.len; i++) {
-		char c = text.at[i];
-		if (c == '%') {
-			if (i + 2 >= text.len || !is_hex(text.at[i + 1]) || !is_hex(text.at[i + 2]))
-				return false;
-			i += 2;
-		} else if (!is_alpha(c) && !is_digit(c) && !is_one_of(c, "-._~!$&'()*+,;=") && !is_one_of(c, more)) {
-			return false;
-		}
-	}
-	return true;
-}
-
-/* IPvFuture of RFC 3986: "v" hex "." text. */
-static bool is_ip_future(struct slice text)
-{
-	size_t dot = slice_find(text, '.');
-
-	if (dot < 2 || dot + 1 >= text.len || (text.at[0] != 'v' && text.at[0] != 'V'))
-		return false;
-	for (size_t i = 1; i < dot; i++)
-		if (!is_hex(text.at[i]))
-			return false;
-	struct slice rest = { text.at + dot + 1, text.len - dot - 1 };
-	return slice_find(rest, '%') == rest.len && is_uri_text(rest, ":");
-}
-
-static bool is_uri_authority(struct slice text)
-{
-	size_t user = slice_find(text, '@');
-
-	if (user < text.len) {
-		if (!is_uri_text((struct slice) { text.at, user }, ":"))
-			return false;
-		text = (struct slice) { text.at + user + 1, text.len - user - 1 };
-	}
-	size_t end;
-	if (text.len && text.at[0] == '[') {
-		end = slice_find(text, ']');
-		if (end == text.len)
-			return false;
-		struct slice address = { text.at + 1, end - 1 };
-		if (!format_is_ipv6(address) && !is_ip_future(address))
-			return false;
-		end++;
-		if (end < text.len && text.at[end] != ':')
-			return false;
-	} else {
-		end = slice_find(text, ':');
-		if (!is_uri_text((struct slice) { text.at, end }, ""))
-			return false;
-	}
-	for (size_t i = end + 1; i < text.len; i++)
-		if (!is_digit(text.at[i]))
-			return false;
-	return true;
-}
-
-bool format_is_uri(struct slice text)
-{
-	size_t scheme = slice_find(text, ':');
-
-	if (scheme == 0 || scheme == text.len || !is_alpha(text.at[0]))
-		return false;
-	for (size_t i = 1; i < scheme; i++)
-		if (!is_alpha(text.at[i]) && !is_digit(text.at[i]) && !is_one_of(text.at[i], "+-."))
-			return false;
-	struct slice rest = { text.at + scheme + 1, text.len - scheme - 1 };
-	size_t hash = slice_find(rest, '#');
-	if (hash < rest.len && !is_uri_text((struct slice) { rest.at + hash + 1, rest.len - hash - 1 }, ":@/?"))
-		return false;
-	rest.len = hash;
-	size_t query = slice_find(rest, '?');
-	if (query < rest.len && !is_uri_text((struct slice) { rest.at + query + 1, rest.len - query - 1 }, ":@/?"))
-		return false;
-	rest.len = query;
-	if (slice_starts(rest, SLICE("//"))) {
-		rest = (struct slice) { rest.at + 2, rest.len - 2 };
-		size_t path = slice_find(rest, '/');
-		if (!is_uri_authority((struct slice) { rest.at, path }))
-			return false;
-		rest = (struct slice) { rest.at + path, rest.len - path };
-	}
-	return is_uri_text(rest, ":@/");
+	return pattern_translate(text, true, NULL, &fault);
 }

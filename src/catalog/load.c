@@ -115,13 +115,21 @@ static bool load_common(struct loader *l)
 
 	if (!list_folder(l, SLICE("/common"), &folder))
 		return false;
+	struct schema_file **files = compiler_alloc(&l->compiler, folder.count, sizeof(struct schema_file *));
+	if (!files)
+		return false;
+	/* All are read before the first is compiled: they may refer to each other by `$id`. */
 	for (size_t i = 0; i < folder.count; i++) {
 		struct slice below = arena_print(&l->cat->arena, "/common/%.*s", SLICE_ARG(folder.names[i]));
 		if (!slice_ends(below, SLICE(".json")))
 			return refuse(l, below, "not a .json file");
-		struct schema_file *file = add_file(l, below);
+		files[i] = add_file(l, below);
+		if (!files[i])
+			return false;
+	}
+	for (size_t i = 0; i < folder.count; i++) {
 		struct slice name = { folder.names[i].at, folder.names[i].len - 5 };
-		struct schema *schema = file ? compiler_compile_root(&l->compiler, file, name) : NULL;
+		struct schema *schema = compiler_compile_root(&l->compiler, files[i], name);
 		if (!schema)
 			return false;
 		if (slice_equal(name, SLICE("user")))
@@ -381,12 +389,28 @@ struct catalog *catalog_load(const struct catalog_options *options, struct error
 const struct schema *schema_compile_text(struct slice text, const struct schema_options *options, struct arena *arena,
                                          struct error *err)
 {
-	struct compiler c = { .arena = arena, .root = options->root, .err = err, .draft7 = options->draft7 };
-	struct schema_file *file = compiler_add_text(&c, options->path, text);
+	struct compiler *c = arena_zalloc(arena, sizeof *c);
+	struct slice shown = arena_print(arena, "%.*s%s%.*s", SLICE_ARG(options->root), options->root.len ? "/" : "",
+	                                 SLICE_ARG(options->path));
+	struct slice uri =
+	        options->uri.len ? options->uri : arena_print(arena, CATALOG_BASE "%.*s", SLICE_ARG(options->path));
 	struct event_schema ignored = { 0 };
 
+	if (!c || !shown.at || !uri.at) {
+		error_set(err, ERROR_MEMORY, "no memory for schemas");
+		return NULL;
+	}
+	*c = (struct compiler) { .arena = arena,
+		                 .root = options->root,
+		                 .maps = options->maps,
+		                 .maps_count = options->maps_count,
+		                 .specification = options->specification,
+		                 .assert_format = options->assert_format,
+		                 .draft7 = options->draft7,
+		                 .err = err };
+	struct schema_file *file = compiler_add_text(c, options->path, shown, uri, text);
 	if (!file)
 		return NULL;
-	const struct schema *schema = compiler_compile_root(&c, file, options->name);
-	return schema && declaration_read(&c, file, &ignored) ? schema : NULL;
+	const struct schema *schema = compiler_compile_root(c, file, options->name);
+	return schema && (c->specification || declaration_read(c, file, &ignored)) ? schema : NULL;
 }

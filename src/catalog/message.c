@@ -48,6 +48,8 @@ static void write_path(struct run *run, struct buffer *out, const struct frame *
 static bool is_full(struct run *run)
 {
 	run->failures++;
+	if (run->quiet)
+		return true;
 	if (run->out->count < VIOLATIONS_MAX)
 		return false;
 	run->out->more++;
@@ -216,28 +218,34 @@ static struct slice container_name(struct run *run, const struct frame *at)
 	return run->schema->name;
 }
 
-void message_add_unknown(struct run *run, const struct frame *at, const struct object_rule *object)
+void message_add_unknown(struct run *run, const struct frame *at, struct slice rule, const struct name_table *names)
 {
 	struct buffer message;
 
 	if (is_full(run))
 		return;
 	struct slice name = json_string(run->doc, at->key, run->out->arena);
-	uint32_t guess = name_table_guess(&object->names, name);
+	uint32_t guess = names ? name_table_guess(names, name) : NAME_TABLE_NONE;
 	buffer_init(&message, run->out->arena);
 	buffer_append(&message, SLICE("is not a known property of "));
 	buffer_append(&message, container_name(run, at->up));
 	if (guess != NAME_TABLE_NONE) {
 		buffer_append(&message, SLICE("; did you mean "));
-		json_write_string(&message, object->names.names[guess]);
+		json_write_string(&message, names->names[guess]);
 		buffer_append_char(&message, '?');
 	}
-	add(run, at, SLICE_NONE, SLICE("additionalProperties"), buffer_slice(&message));
+	add(run, at, SLICE_NONE, rule, buffer_slice(&message));
 }
 
-void message_add_missing(struct run *run, const struct frame *at, struct slice name)
+void message_add_missing(struct run *run, const struct frame *at, struct slice rule, struct slice name,
+                         struct slice because)
 {
+	struct slice message = SLICE("is required");
+
 	if (is_full(run))
 		return;
-	add(run, at, name, SLICE("required"), SLICE("is required"));
+	if (because.at)
+		message = arena_print(run->out->arena, "is required where %.*s is given",
+		                      SLICE_ARG(shorten(because, NAME_BYTES)));
+	add(run, at, name, rule, message);
 }

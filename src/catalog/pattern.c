@@ -4,6 +4,8 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "catalog/pattern.h"
 
+#include "catalog/pattern_syntax.h"
+
 #include <pcre2.h>
 #include <pthread.h>
 
@@ -11,8 +13,7 @@
 #define DEPTH_LIMIT 2000
 #define HEAP_LIMIT_KIB 1024
 
-#define OPTIONS \
-	(PCRE2_UTF | PCRE2_ALT_BSUX | PCRE2_MATCH_UNSET_BACKREF | PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_BACKSLASH_C)
+#define OPTIONS (PCRE2_UTF | PCRE2_MATCH_UNSET_BACKREF | PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_BACKSLASH_C)
 
 struct pattern {
 	pcre2_code *code;
@@ -23,7 +24,6 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t match_data_key;
 static bool match_data_key_made;
 static pcre2_match_context *limits;
-static pcre2_compile_context *dialect;
 
 static void free_match_data(void *data)
 {
@@ -34,18 +34,15 @@ static void prepare(void)
 {
 	match_data_key_made = pthread_key_create(&match_data_key, free_match_data) == 0;
 	limits = pcre2_match_context_create(NULL);
-	dialect = pcre2_compile_context_create(NULL);
 	if (limits) {
 		pcre2_set_match_limit(limits, MATCH_LIMIT);
 		pcre2_set_depth_limit(limits, DEPTH_LIMIT);
 		pcre2_set_heap_limit(limits, HEAP_LIMIT_KIB);
 	}
-	if (dialect)
-		pcre2_set_compile_extra_options(dialect, PCRE2_EXTRA_ALT_BSUX);
 }
 
-/* ECMA-262 names general categories in full, PCRE2 by their short names; "Script=" and the like PCRE2 leaves out. */
-static struct slice short_property(struct slice name)
+/* ECMA-262 names general categories in full as well, PCRE2 by their short names only. */
+struct slice pattern_property_name(struct slice name, const char **prefix)
 {
 	static const struct {
 		const char *full, *brief;
@@ -55,6 +52,7 @@ static struct slice short_property(struct slice name)
 		{ "Uppercase_Letter", "Lu" },
 		{ "Titlecase_Letter", "Lt" },
 		{ "Cased_Letter", "L&" },
+		{ "LC", "L&" },
 		{ "Modifier_Letter", "Lm" },
 		{ "Other_Letter", "Lo" },
 		{ "Mark", "M" },
@@ -84,41 +82,32 @@ static struct slice short_property(struct slice name)
 		{ "Space_Separator", "Zs" },
 		{ "Other", "C" },
 		{ "Control", "Cc" },
+		{ "cntrl", "Cc" },
 		{ "Format", "Cf" },
+		{ "Surrogate", "Cs" },
+		{ "Private_Use", "Co" },
+		{ "Unassigned", "Cn" },
+		{ "Line_Separator", "Zl" },
+		{ "Paragraph_Separator", "Zp" },
+		{ "Combining_Mark", "M" },
 	};
-	struct slice rest = name, prefix = slice_split(&rest, '=');
+	struct slice rest = name, key = slice_split(&rest, '=');
+	bool has_value = key.len < name.len;
+	bool is_category = has_value && (slice_equal(key, SLICE("General_Category")) || slice_equal(key, SLICE("gc")));
 
-	if (rest.at && (slice_equal(prefix, SLICE("Script")) || slice_equal(prefix, SLICE("sc")) ||
-	                slice_equal(prefix, SLICE("General_Category")) || slice_equal(prefix, SLICE("gc"))))
+	*prefix = "";
+	if (has_value && (slice_equal(key, SLICE("Script")) || slice_equal(key, SLICE("sc"))))
+		*prefix = "sc:";
+	else if (has_value && (slice_equal(key, SLICE("Script_Extensions")) || slice_equal(key, SLICE("scx"))))
+		*prefix = "scx:";
+	else if (has_value && !is_category)
+		return name;
+	if (has_value)
 		name = rest;
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+	for (size_t i = 0; (!has_value || is_category) && i < sizeof names / sizeof *names; i++)
 		if (slice_equal(name, slice_of(names[i].full)))
 			return slice_of(names[i].brief);
 	return name;
-}
-
-/* The pattern with its \p{…} and \P{…} in PCRE2's names; never longer than it was. SLICE_NONE: no memory. */
-static struct slice translate(struct slice text, struct arena *arena)
-{
-	char *to = arena_alloc(arena, text.len + 1);
-	size_t len = 0, i = 0;
-
-	while (to && i < text.len) {
-		struct slice rest = { text.at + i, text.len - i };
-		size_t end = slice_find(rest, '}');
-		size_t step = rest.at[0] == '\\' && rest.len > 1 ? 2 : 1;
-		memcpy(to + len, rest.at, step);
-		len += step;
-		i += step;
-		if (step == 2 && (rest.at[1] == 'p' || rest.at[1] == 'P') && end < rest.len && rest.at[2] == '{') {
-			struct slice name = short_property((struct slice) { rest.at + 3, end - 3 });
-			to[len++] = '{';
-			memcpy(to + len, name.at, name.len);
-			len += name.len;
-			i += end - 2;
-		}
-	}
-	return to ? (struct slice) { to, len } : SLICE_NONE;
 }
 
 static void free_code(void *code)
@@ -134,21 +123,27 @@ struct pattern *pattern_compile(struct slice text, struct arena *arena, struct e
 	struct pattern *pattern = arena_zalloc(arena, sizeof *pattern);
 
 	pthread_once(&once, prepare);
-	if (!pattern || !limits || !dialect || !match_data_key_made) {
+	if (!pattern || !limits || !match_data_key_made) {
 		error_set(err, ERROR_MEMORY, "no memory for a pattern");
 		return NULL;
 	}
-	struct slice translated = translate(text, arena);
-	if (!translated.at) {
+	struct pattern_fault fault;
+	struct buffer translated;
+	buffer_init(&translated, arena);
+	if (!pattern_translate(text, false, &translated, &fault)) {
+		error_set(err, ERROR_SCHEMA, "not a regular expression: %s at character %zu", fault.reason, fault.at);
+		return NULL;
+	}
+	if (translated.failed) {
 		error_set(err, ERROR_MEMORY, "no memory for a pattern");
 		return NULL;
 	}
 	pattern->text = text;
-	pattern->code = pcre2_compile((PCRE2_SPTR)translated.at, translated.len, OPTIONS, &code, &offset, dialect);
+	pattern->code = pcre2_compile((PCRE2_SPTR)(translated.at ? translated.at : ""), translated.len, OPTIONS, &code,
+	                              &offset, NULL);
 	if (!pattern->code) {
 		pcre2_get_error_message(code, reason, sizeof reason);
-		error_set(err, ERROR_SCHEMA, "not a regular expression: %s at character %zu", (const char *)reason,
-		          (size_t)offset);
+		error_set(err, ERROR_SCHEMA, "a regular expression beyond what is supported: %s", (const char *)reason);
 		return NULL;
 	}
 	(void)pcre2_jit_compile(pattern->code, PCRE2_JIT_COMPLETE);

@@ -1,112 +1,167 @@
-/* References: "#/$defs/x" within a file, "../../common/money.json#/$defs/price" from file to file, relative to where
- * the file lies, never outside the schemas' folder and never to the network. */
+/* References: "#/$defs/x" within a file, "../../common/money.json#/$defs/price" from file to file, "#name" to an anchor,
+ * absolute URIs to what has them as `$id`, to the metaschemas that are built in, and to folders that the caller maps
+ * them to. Nothing leads outside these folders, and nothing to the network. */
+#include "base/file.h"
 #include "catalog/compiler.h"
+#include "catalog/metaschema.h"
+#include "catalog/uri.h"
 
-#define PATH_BYTES 512
+#include <unistd.h>
 
-static int hex_value(char c)
+/* Without "." and "..", so that it cannot leave the folder it is appended to. */
+static bool is_plain_path(struct slice path)
 {
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-/* Percent-decoding of RFC 3986. SLICE_NONE: malformed, or no memory. */
-static struct slice decode(struct compiler *c, struct slice text)
-{
-	char *to = arena_alloc(c->arena, text.len + 1);
-	size_t len = 0;
-
-	for (size_t i = 0; to && i < text.len; i++) {
-		to[len] = text.at[i];
-		if (text.at[i] == '%') {
-			int high = i + 2 < text.len ? hex_value(text.at[i + 1]) : -1;
-			int low = i + 2 < text.len ? hex_value(text.at[i + 2]) : -1;
-			if (high < 0 || low < 0 || high + low == 0)
-				return SLICE_NONE;
-			to[len] = (char)(high * 16 + low);
-			i += 2;
-		}
-		len++;
-	}
-	return to ? (struct slice) { to, len } : SLICE_NONE;
-}
-
-/* Appends the parts of `path` to `to`, "." and ".." resolved. False: it would leave the root, or is too long. */
-static bool join(char *to, size_t *len, struct slice path)
-{
-	while (path.len) {
-		struct slice part = slice_split(&path, '/');
-		if (part.len == 0 || slice_equal(part, SLICE(".")))
-			continue;
-		if (slice_equal(part, SLICE(".."))) {
-			if (*len == 0)
-				return false;
-			while (*len > 0 && to[--*len] != '/')
-				;
-			continue;
-		}
-		if (*len + part.len + 1 > PATH_BYTES)
+	for (struct slice rest = path; rest.len;) {
+		struct slice part = slice_split(&rest, '/');
+		if (slice_equal(part, SLICE(".")) || slice_equal(part, SLICE("..")))
 			return false;
-		if (*len > 0)
-			to[(*len)++] = '/';
-		memcpy(to + *len, part.at, part.len);
-		*len += part.len;
 	}
-	return true;
+	return path.len > 0;
 }
 
-static struct schema_file *find_file(struct compiler *c, const struct place *at, struct slice uri)
+static struct resource *read_file(struct compiler *c, struct slice dir, struct slice path, struct slice uri)
 {
-	char path[PATH_BYTES];
-	struct slice folder = at->file->path;
-	size_t len = 0;
+	struct slice text, full;
+	bool is_root = slice_starts(uri, SLICE(CATALOG_BASE));
+	bool slash = dir.len && dir.at[dir.len - 1] != '/' && path.at[0] != '/';
 
-	if (uri.len == 0)
-		return at->file;
-	if (slice_find(uri, ':') < uri.len || uri.at[0] == '/') {
-		compiler_refuse(c, at, "must be relative to this file; nothing is fetched from elsewhere");
+	full = arena_print(c->arena, "%.*s%s%.*s", SLICE_ARG(dir), slash ? "/" : "", SLICE_ARG(path));
+	/* A schema is often named without the file's suffix. */
+	if (full.at && !is_root && access(full.at, R_OK) != 0 && !slice_ends(full, SLICE(".json"))) {
+		struct slice longer = arena_print(c->arena, "%.*s.json", SLICE_ARG(full));
+		if (longer.at && access(longer.at, R_OK) == 0)
+			full = longer;
+	}
+	path = is_root ? arena_copy(c->arena, path) : full;
+	uri = arena_copy(c->arena, uri);
+	if (!full.at || !path.at || !uri.at) {
+		error_set(c->err, ERROR_MEMORY, "no memory for schemas");
 		return NULL;
 	}
-	while (folder.len > 0 && folder.at[folder.len - 1] != '/')
-		folder.len--;
-	if (!c->root.len || !slice_ends(uri, SLICE(".json")) || !join(path, &len, folder) || !join(path, &len, uri)) {
-		compiler_refuse(c, at, "must lead to a .json file within the schemas' folder");
+	if (!file_read(c->arena, full.at, SCHEMA_FILE_BYTES, &text, c->err))
 		return NULL;
-	}
-	struct schema_file *file = compiler_add_file(c, (struct slice) { path, len });
-	if (!file)
-		error_prepend(c->err, "%.*s/%.*s#%.*s", SLICE_ARG(c->root), SLICE_ARG(at->file->path),
-		              SLICE_ARG(at->pointer));
-	return file;
+	struct schema_file *file = compiler_add_text(c, path, full, uri, text);
+	return file ? file->resources[0] : NULL;
 }
 
-const struct subschema *reference_resolve(struct compiler *c, const struct place *at)
+static const struct schema_map *find_map(const struct compiler *c, struct slice uri)
 {
-	struct slice fragment = compiler_string(at->file, at->node);
-	struct slice uri = slice_split(&fragment, '#');
+	const struct schema_map *best = NULL;
 
-	fragment = decode(c, fragment);
-	uri = decode(c, uri);
-	if (!fragment.at || !uri.at) {
+	for (size_t i = 0; i < c->maps_count; i++)
+		if (slice_starts(uri, c->maps[i].prefix) && (!best || c->maps[i].prefix.len > best->prefix.len))
+			best = &c->maps[i];
+	return best;
+}
+
+static struct resource *load_mapped(struct compiler *c, const struct place *at, const struct schema_map *map,
+                                    struct slice uri)
+{
+	struct slice path = { uri.at + map->prefix.len, uri.len - map->prefix.len };
+	bool is_root = slice_equal(map->prefix, SLICE(CATALOG_BASE));
+
+	path = uri_decode(c->arena, path);
+	if (!path.at) {
 		compiler_refuse(c, at, "not a reference: wrong percent-encoding");
 		return NULL;
 	}
-	if (fragment.len && fragment.at[0] != '/') {
-		compiler_refuse(c, at, "anchors are not supported yet: begin with #/");
+	if (!map->dir.len || !is_plain_path(path) || (is_root && !slice_ends(path, SLICE(".json")))) {
+		compiler_refuse(c, at, "must lead to a .json file within the schemas' folder");
 		return NULL;
 	}
-	struct place target = { find_file(c, at, uri), 0, fragment };
-	if (!target.file)
-		return NULL;
-	if (fragment.len)
-		target.node = json_pointer_get(&target.file->doc, 0, fragment);
-	if (fragment.len && !target.node) {
-		compiler_refuse(c, at, "leads nowhere: %.*s has no %.*s", SLICE_ARG(target.file->path),
-		                SLICE_ARG(fragment));
+	return read_file(c, map->dir, path, uri);
+}
+
+struct resource *reference_load(struct compiler *c, const struct place *at, struct slice uri)
+{
+	const struct schema_map root = { SLICE(CATALOG_BASE), c->root };
+	const struct schema_map *map;
+	struct resource *known = resource_find(c, uri);
+	struct slice text;
+
+	if (known)
+		return known;
+	text = metaschema_find(uri);
+	if (text.at) {
+		uri = arena_copy(c->arena, uri);
+		struct schema_file *file = uri.at ? compiler_add_text(c, uri, uri, uri, text) : NULL;
+		return file ? file->resources[0] : NULL;
+	}
+	map = slice_starts(uri, root.prefix) ? &root : find_map(c, uri);
+	if (map)
+		return load_mapped(c, at, map, uri);
+	compiler_refuse(c, at, "%s: %.*s; nothing is fetched from elsewhere",
+	                c->specification ? "is not there and not mapped to a folder" : "must be relative to this file",
+	                SLICE_ARG(uri));
+	return NULL;
+}
+
+/* In a catalog, where a file has a URI of its own its references may still be meant as paths. */
+static struct resource *find_resource(struct compiler *c, const struct place *at, struct slice reference,
+                                      struct slice *fragment)
+{
+	const struct resource *here = resource_of(at->file, at->node);
+	struct uri_result to = uri_resolve(c->arena, here->uri, reference);
+
+	*fragment = to.fragment;
+	if (!to.uri.at) {
+		error_set(c->err, ERROR_MEMORY, "no memory for schemas");
 		return NULL;
 	}
-	return compiler_compile(c, &target);
+	if (!c->specification && !uri_is_absolute(reference) && !resource_find(c, to.uri) &&
+	    !slice_starts(to.uri, SLICE(CATALOG_BASE)) && slice_starts(at->file->uri, SLICE(CATALOG_BASE)))
+		to = uri_resolve(c->arena, at->file->uri, reference);
+	if (to.left_root && to.uri.at && slice_starts(to.uri, SLICE(CATALOG_BASE))) {
+		compiler_refuse(c, at, "must lead to a .json file within the schemas' folder");
+		return NULL;
+	}
+	return to.uri.at ? reference_load(c, at, to.uri) : NULL;
+}
+
+static bool find_target(struct compiler *c, const struct place *at, const struct resource *resource,
+                        struct slice fragment, struct place *target, const struct anchor **anchor)
+{
+	*target = (struct place) { resource->file, resource->node, resource->pointer };
+	if (!fragment.len)
+		return true;
+	if (fragment.at[0] != '/') {
+		*anchor = resource_find_anchor(resource, fragment);
+		if (!*anchor)
+			return compiler_refuse(c, at, "leads nowhere: %.*s has no anchor %.*s",
+			                       SLICE_ARG(resource->file->shown), SLICE_ARG(fragment));
+		target->node = (*anchor)->node;
+		target->pointer = arena_print(c->arena, "%.*s#%.*s", SLICE_ARG(resource->pointer), SLICE_ARG(fragment));
+	} else {
+		target->node = json_pointer_get(&resource->file->doc, resource->node, fragment);
+		target->pointer = arena_print(c->arena, "%.*s%.*s", SLICE_ARG(resource->pointer), SLICE_ARG(fragment));
+		if (!target->node)
+			return compiler_refuse(c, at, "leads nowhere: %.*s has no %.*s",
+			                       SLICE_ARG(resource->file->shown), SLICE_ARG(fragment));
+	}
+	return target->pointer.at || error_set(c->err, ERROR_MEMORY, "no memory for schemas");
+}
+
+const struct subschema *reference_resolve(struct compiler *c, const struct place *at, const struct anchor **anchor)
+{
+	struct slice fragment;
+	struct place target;
+
+	*anchor = NULL;
+	c->err->message[0] = '\0';
+	struct resource *resource = find_resource(c, at, compiler_string(at->file, at->node), &fragment);
+	if (!resource) {
+		struct slice here =
+		        arena_print(c->arena, "%.*s#%.*s", SLICE_ARG(at->file->shown), SLICE_ARG(at->pointer));
+		if (here.at && !strstr(c->err->message, here.at))
+			error_prepend(c->err, "%.*s", SLICE_ARG(here));
+		return NULL;
+	}
+	fragment = uri_decode(c->arena, fragment.at ? fragment : SLICE(""));
+	if (!fragment.at) {
+		compiler_refuse(c, at, "not a reference: wrong percent-encoding");
+		return NULL;
+	}
+	if (!find_target(c, at, resource, fragment, &target, anchor))
+		return NULL;
+	return compiler_compile_later(c, &target);
 }

@@ -127,6 +127,40 @@ static const struct verdict verdicts[] = {
 	  "\"definitions\":{\"a\":{}}}", "4", NULL, NULL, NULL },
 	{ "{\"properties\":{\"next\":{\"$ref\":\"#\"}},\"additionalProperties\":false}", "{\"next\":{\"next\":{\"nxt\":1}}}",
 	  "/properties/next/next/nxt", "additionalProperties", "is not a known property of next; did you mean \"next\"?" },
+	{ "{\"multipleOf\":0.01}", "19.99", NULL, NULL, NULL },
+	{ "{\"multipleOf\":0.01}", "19.999", "/properties", "multipleOf", "must be a multiple of 0.01, got 19.999" },
+	{ "{\"multipleOf\":1e-8}", "12391239123", NULL, NULL, NULL },
+	{ "{\"multipleOf\":3}", "1e1000000000", "/properties", "multipleOf", "must be a multiple of 3, got 1e1000000000" },
+	{ "{\"multipleOf\":9007199254740993}", "18014398509481986", NULL, NULL, NULL },
+	{ "{\"uniqueItems\":true}", "[1,{\"a\":1,\"b\":[\"x\"]},{\"b\":[\"\\u0078\"],\"a\":10e-1}]", "/properties/2", "uniqueItems",
+	  "must not occur twice" },
+	{ "{\"uniqueItems\":true}", "[1,true,\"1\",[1],null,false,0,{},[],\"\"]", NULL, NULL, NULL },
+	{ "{\"contains\":{\"const\":1},\"minContains\":2}", "[1,2]", "/properties", "minContains",
+	  "must have at least 2 items of the kind that the schema asks for" },
+	{ "{\"propertyNames\":{\"maxLength\":2}}", "{\"abc\":1}", "/properties/abc", "propertyNames",
+	  "is not a name that the schema allows" },
+	{ "{\"dependentRequired\":{\"a\":[\"b\"]}}", "{\"a\":1}", "/properties/b", "dependentRequired",
+	  "is required where a is given" },
+	{ "{\"patternProperties\":{\"^n_\":{\"type\":\"number\"}},\"additionalProperties\":false}", "{\"n_a\":1,\"x\":2}",
+	  "/properties/x", "additionalProperties", "is not a known property of purchase" },
+	{ "{\"anyOf\":[{\"type\":\"string\"},{\"type\":\"number\",\"minimum\":5}]}", "3", "/properties", "minimum",
+	  "must be >= 5, got 3" },
+	{ "{\"anyOf\":[{\"minimum\":9},{\"type\":\"number\",\"minimum\":5}]}", "3", "/properties", "anyOf",
+	  "must fit one of the 2 alternatives of the schema, fits none" },
+	{ "{\"oneOf\":[{\"minimum\":1},{\"minimum\":2}]}", "3", "/properties", "oneOf",
+	  "must fit exactly one of the schema's alternatives, fits number 1 and 2" },
+	{ "{\"not\":{\"pattern\":\"^(a+)+$\"}}", "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!\"", "/properties", "limit",
+	  "takes too long to match against one of the schema's patterns" },
+	{ "{\"allOf\":[{\"properties\":{\"a\":{}}}],\"unevaluatedProperties\":false}", "{\"a\":1,\"b\":2}", "/properties/b",
+	  "unevaluatedProperties", "is not a known property of purchase" },
+	{ "{\"prefixItems\":[{}],\"unevaluatedItems\":false}", "[1,2]", "/properties/1", "unevaluatedItems",
+	  "is not allowed here" },
+	{ "{\"$dynamicAnchor\":\"n\",\"$dynamicRef\":\"#n\"}", "1", "/properties", "limit",
+	  "takes too long to check: references lead too deep" },
+	{ "{\"pattern\":\"^\\\\s$\"}", "\"\xEF\xBB\xBF\"", NULL, NULL, NULL },
+	{ "{\"pattern\":\"^.$\"}", "\"\\u2028\"", "/properties", "pattern", "must match the pattern ^.$" },
+	{ "{\"pattern\":\"^[\\\\uD83D\\\\uDC32-\\\\u{1F433}]$\"}", "\"\xF0\x9F\x90\xB2\"", NULL, NULL, NULL },
+	{ "{\"pattern\":\"^(?<y>a)\\\\k<y>[[:a-]$\"}", "\"aa[\"", NULL, NULL, NULL },
 	/* What is marked as personal is never quoted, not even by its length. */
 	{ "{\"x-pii\":\"phone\",\"maximum\":1}", "821012345678", "/properties", "maximum", "must be <= 1" },
 	{ "{\"x-pii\":\"phone\",\"type\":\"integer\"}", "1.5", "/properties", "type", "must be an integer, got number" },
@@ -174,10 +208,25 @@ static const struct {
 	{ "{\"minLength\":-1}", "#/minLength:", "must be an integer of 0 or more" },
 	{ "{\"maxItems\":1.5}", "#/maxItems:", "must be an integer of 0 or more" },
 	{ "{\"pattern\":\"a(\"}", "#/pattern:", "not a regular expression: missing closing parenthesis at character 2" },
-	{ "{\"format\":\"hostname\"}", "#/format:", "format \"hostname\" is not supported yet" },
-	{ "{\"items\":[{}]}", "#/items:", "items as an array is not supported yet" },
-	{ "{\"oneOf\":[]}", "#/oneOf:", "keyword \"oneOf\" is not supported yet" },
-	{ "{\"$defs\":{\"a\":{\"multipleOf\":2}}}", "#/$defs/a/multipleOf:", "keyword \"multipleOf\" is not supported yet" },
+	{ "{\"format\":\"host\"}", "#/format:", "format \"host\" is not known; known are date-time" },
+	{ "{\"items\":[{}]}", "#/items:", "must be a schema" },
+	{ "{\"oneOf\":[]}", "#/oneOf:", "holds no schema" },
+	{ "{\"anyOf\":{}}", "#/anyOf:", "must be an array of schemas" },
+	{ "{\"$defs\":{\"a\":{\"multipleOf\":0.0}}}", "#/$defs/a/multipleOf:", "must be above 0" },
+	{ "{\"multipleOf\":1.00000000000000000000000000000000000001}", "#/multipleOf:", "at most 37 digits" },
+	{ "{\"additionalItems\":{}}", "#/additionalItems:", "is a keyword of draft-07, this schema is 2020-12" },
+	{ "{\"$schema\":\"http://json-schema.org/draft-07/schema#\",\"prefixItems\":[]}", "#/prefixItems:",
+	  "is a keyword of 2020-12, this schema is draft-07" },
+	{ "{\"patternProperties\":{\"a(\":{}}}", "#/patternProperties/a(:", "missing closing parenthesis" },
+	{ "{\"pattern\":\"a++\"}", "#/pattern:", "nothing to repeat at character 2" },
+	{ "{\"pattern\":\"(?<=a+)b\"}", "#/pattern:", "beyond what is supported" },
+	{ "{\"pattern\":\"\\\\Qa\"}", "#/pattern:", "an escape that does not exist" },
+	{ "{\"dependentRequired\":{\"a\":[1]}}", "#/dependentRequired/a/0:", "must be a name" },
+	{ "{\"$defs\":{\"a\":{\"$id\":\"x\"},\"b\":{\"$id\":\"x\"}}}", "#/$defs/b/$id:", "duplicate $id" },
+	{ "{\"$defs\":{\"a\":{\"$anchor\":\"x\"},\"b\":{\"$anchor\":\"x\"}}}", "#/$defs/b/$anchor:", "duplicate anchor" },
+	{ "{\"$anchor\":\"1\"}", "#/$anchor:", "must be a letter or _" },
+	{ "{\"anyOf\":[{},{\"$ref\":\"#\"}]}", "#", "leads back to itself" },
+	{ "{\"not\":{\"allOf\":[{\"$ref\":\"#/not\"}]}}", "#/not", "leads back to itself" },
 	{ "{\"requird\":[]}", "#/requird:", "is not a keyword of JSON Schema; did you mean \"required\"?" },
 	{ "{\"frobnicate\":1}", "#/frobnicate:", "is not a keyword of JSON Schema" },
 	{ "{\"x-pii\":\"mail\"}", "#/x-pii:", "must be one of email" },
@@ -186,15 +235,15 @@ static const struct {
 	{ "{\"x-piii\":\"email\"}", "#/x-piii:", "is not a keyword" },
 	{ "{\"x-headgate\":{}}", "#/x-headgate:", "belongs at the root of an event's schema" },
 	{ "{\"$ref\":\"#/$defs/none\"}", "#/$ref:", "leads nowhere" },
-	{ "{\"$ref\":\"#name\"}", "#/$ref:", "anchors are not supported yet" },
+	{ "{\"$ref\":\"#name\"}", "#/$ref:", "has no anchor name" },
 	{ "{\"$ref\":\"#/%zz\"}", "#/$ref:", "wrong percent-encoding" },
 	{ "{\"$ref\":\"http://example.com/x.json\"}", "#/$ref:", "nothing is fetched" },
 	{ "{\"$ref\":\"other.json\"}", "#/$ref:", "within the schemas' folder" },
 	{ "{\"$ref\":\"#\"}", "#:", "leads back to itself" },
 	{ "{\"properties\":{\"a\":{\"$ref\":\"#/$defs/b\"}},\"$defs\":{\"b\":{\"$ref\":\"#/$defs/c\"},\"c\":{\"$ref\":\"#/$defs/b\"}}}",
 	  "#/", "leads back to itself" },
-	{ "{\"$schema\":\"http://json-schema.org/draft-04/schema#\"}", "#/$schema:", "dialect is not supported yet" },
-	{ "{\"properties\":{\"a\":{\"$id\":\"b\"}}}", "#/properties/a/$id:", "is not supported yet" },
+	{ "{\"$schema\":\"http://json-schema.org/draft-04/schema#\"}", "#/$schema:", "dialect is not supported" },
+	{ "{\"properties\":{\"a\":{\"$id\":\"b#c\"}}}", "#/properties/a/$id:", "must not have a fragment" },
 	{ "{\"title\":1}", "#/title:", "must be a string" },
 	{ "{\"examples\":{}}", "#/examples:", "must be an array" },
 	{ "{\"type\":\"string\",\"type\":\"number\"}", "#:", "the same name twice" },
@@ -357,6 +406,84 @@ static void test_long_reference_chain(void **state)
 	assert_non_null(strstr(err.message, "through too many others"));
 }
 
+/* Combinations within combinations: 2^40 ways to fail, and an end all the same. */
+static void test_branching(void **state)
+{
+	struct buffer schema;
+	struct violations v;
+
+	(void)state;
+	buffer_init(&schema, &arena);
+	buffer_append(&schema, SLICE("{\"$defs\":{\"d0\":false"));
+	for (int i = 1; i <= 40; i++)
+		buffer_append_format(&schema,
+		                     ",\"d%d\":{\"anyOf\":[{\"$ref\":\"#/$defs/d%d\"},{\"$ref\":\"#/$defs/d%d\"}]}", i,
+		                     i - 1, i - 1);
+	buffer_append(&schema, SLICE("},\"not\":{\"$ref\":\"#/$defs/d40\"}}\0"));
+	assert_false(check(schema.at, "1", &v));
+	assert_int_equal(v.count, 1);
+	assert_true(slice_equal(v.at[0].rule, SLICE("limit")));
+}
+
+/* A hundred thousand different elements, then the same with one more: not a matter of squares. */
+static void test_many_unique(void **state)
+{
+	struct buffer text;
+	struct violations v;
+
+	(void)state;
+	buffer_init(&text, &arena);
+	for (int i = 0; i < 100000; i++)
+		buffer_append_format(&text, "%c{\"a\":%d.0}", i ? ',' : '[', i);
+	size_t len = text.len;
+	buffer_append(&text, SLICE("]\0"));
+	assert_true(check("{\"uniqueItems\":true}", text.at, &v));
+	text.len = len;
+	buffer_append(&text, SLICE(",{\"a\":7e0}]\0"));
+	assert_false(check("{\"uniqueItems\":true}", text.at, &v));
+	assert_true(slice_equal(v.at[0].path, SLICE("/properties/100000")));
+}
+
+/* More members than the marks on the stack have room for. */
+static void test_many_unevaluated(void **state)
+{
+	struct buffer text;
+	struct violations v;
+
+	(void)state;
+	buffer_init(&text, &arena);
+	for (int i = 0; i < 1000; i++)
+		buffer_append_format(&text, "%c\"%c%d\":1", i ? ',' : '{', i % 2 ? 'a' : 'b', i);
+	buffer_append(&text, SLICE("}\0"));
+	assert_false(
+	        check("{\"anyOf\":[{\"patternProperties\":{\"^a\":true}},{\"patternProperties\":{\"^b.*[05]$\":true}},"
+	              "{\"required\":[\"none\"],\"additionalProperties\":true}],\"unevaluatedProperties\":false}",
+	              text.at, &v));
+	assert_int_equal(v.count + v.more, 400);
+	assert_true(slice_equal(v.at[0].path, SLICE("/properties/b2")));
+}
+
+/* The standard's rules: unknown keywords are ignored, formats are not asserted unless asked for. */
+static void test_specification(void **state)
+{
+	struct schema_options options = { .path = SLICE("draft.json"), .specification = true };
+	const struct slice text = SLICE("{\"frobnicate\":1,\"format\":\"ipv4\",\"$defs\":{\"x\":{\"type\":1}}}");
+	struct error err = { 0 };
+	struct json_doc doc;
+	struct violations v;
+
+	(void)state;
+	for (int asserted = 0; asserted < 2; asserted++) {
+		options.assert_format = asserted;
+		const struct schema *schema = schema_compile_text(text, &options, &arena, &err);
+		if (!schema)
+			fail_msg("%s", err.message);
+		scan("\"no address\"", &doc);
+		violations_init(&v, &arena);
+		assert_int_equal(schema_validate(schema, &doc, 0, SLICE(""), &v), !asserted);
+	}
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -374,10 +501,12 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_verdicts),   cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_decimals),   cmocka_unit_test(test_many_violations),
-		cmocka_unit_test(test_several),    cmocka_unit_test(test_many_required),
-		cmocka_unit_test(test_name_table), cmocka_unit_test(test_long_reference_chain),
+		cmocka_unit_test(test_verdicts),         cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_decimals),         cmocka_unit_test(test_many_violations),
+		cmocka_unit_test(test_several),          cmocka_unit_test(test_many_required),
+		cmocka_unit_test(test_name_table),       cmocka_unit_test(test_long_reference_chain),
+		cmocka_unit_test(test_branching),        cmocka_unit_test(test_many_unique),
+		cmocka_unit_test(test_many_unevaluated), cmocka_unit_test(test_specification),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
