@@ -126,8 +126,10 @@ static bool read_amounts(struct slice text, const char *units)
 			i++;
 		if (i == from || i == text.len)
 			return false;
-		const char *unit = memchr(units, text.at[i], strlen(units));
-		if (!unit || (next && unit != next))
+		const char *unit = units;
+		while (*unit && *unit != text.at[i])
+			unit++;
+		if (!*unit || (next && unit != next))
 			return false;
 		next = unit + 1;
 	}

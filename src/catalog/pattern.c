@@ -41,56 +41,57 @@ static void prepare(void)
 	}
 }
 
+static const struct {
+	const char *full, *brief;
+} categories[] = {
+	{ "Letter", "L" },
+	{ "Lowercase_Letter", "Ll" },
+	{ "Uppercase_Letter", "Lu" },
+	{ "Titlecase_Letter", "Lt" },
+	{ "Cased_Letter", "L&" },
+	{ "LC", "L&" },
+	{ "Modifier_Letter", "Lm" },
+	{ "Other_Letter", "Lo" },
+	{ "Mark", "M" },
+	{ "Nonspacing_Mark", "Mn" },
+	{ "Spacing_Mark", "Mc" },
+	{ "Enclosing_Mark", "Me" },
+	{ "Number", "N" },
+	{ "Decimal_Number", "Nd" },
+	{ "digit", "Nd" },
+	{ "Letter_Number", "Nl" },
+	{ "Other_Number", "No" },
+	{ "Punctuation", "P" },
+	{ "punct", "P" },
+	{ "Connector_Punctuation", "Pc" },
+	{ "Dash_Punctuation", "Pd" },
+	{ "Open_Punctuation", "Ps" },
+	{ "Close_Punctuation", "Pe" },
+	{ "Initial_Punctuation", "Pi" },
+	{ "Final_Punctuation", "Pf" },
+	{ "Other_Punctuation", "Po" },
+	{ "Symbol", "S" },
+	{ "Math_Symbol", "Sm" },
+	{ "Currency_Symbol", "Sc" },
+	{ "Modifier_Symbol", "Sk" },
+	{ "Other_Symbol", "So" },
+	{ "Separator", "Z" },
+	{ "Space_Separator", "Zs" },
+	{ "Other", "C" },
+	{ "Control", "Cc" },
+	{ "cntrl", "Cc" },
+	{ "Format", "Cf" },
+	{ "Surrogate", "Cs" },
+	{ "Private_Use", "Co" },
+	{ "Unassigned", "Cn" },
+	{ "Line_Separator", "Zl" },
+	{ "Paragraph_Separator", "Zp" },
+	{ "Combining_Mark", "M" },
+};
+
 /* ECMA-262 names general categories in full as well, PCRE2 by their short names only. */
 struct slice pattern_property_name(struct slice name, const char **prefix)
 {
-	static const struct {
-		const char *full, *brief;
-	} names[] = {
-		{ "Letter", "L" },
-		{ "Lowercase_Letter", "Ll" },
-		{ "Uppercase_Letter", "Lu" },
-		{ "Titlecase_Letter", "Lt" },
-		{ "Cased_Letter", "L&" },
-		{ "LC", "L&" },
-		{ "Modifier_Letter", "Lm" },
-		{ "Other_Letter", "Lo" },
-		{ "Mark", "M" },
-		{ "Nonspacing_Mark", "Mn" },
-		{ "Spacing_Mark", "Mc" },
-		{ "Enclosing_Mark", "Me" },
-		{ "Number", "N" },
-		{ "Decimal_Number", "Nd" },
-		{ "digit", "Nd" },
-		{ "Letter_Number", "Nl" },
-		{ "Other_Number", "No" },
-		{ "Punctuation", "P" },
-		{ "punct", "P" },
-		{ "Connector_Punctuation", "Pc" },
-		{ "Dash_Punctuation", "Pd" },
-		{ "Open_Punctuation", "Ps" },
-		{ "Close_Punctuation", "Pe" },
-		{ "Initial_Punctuation", "Pi" },
-		{ "Final_Punctuation", "Pf" },
-		{ "Other_Punctuation", "Po" },
-		{ "Symbol", "S" },
-		{ "Math_Symbol", "Sm" },
-		{ "Currency_Symbol", "Sc" },
-		{ "Modifier_Symbol", "Sk" },
-		{ "Other_Symbol", "So" },
-		{ "Separator", "Z" },
-		{ "Space_Separator", "Zs" },
-		{ "Other", "C" },
-		{ "Control", "Cc" },
-		{ "cntrl", "Cc" },
-		{ "Format", "Cf" },
-		{ "Surrogate", "Cs" },
-		{ "Private_Use", "Co" },
-		{ "Unassigned", "Cn" },
-		{ "Line_Separator", "Zl" },
-		{ "Paragraph_Separator", "Zp" },
-		{ "Combining_Mark", "M" },
-	};
 	struct slice rest = name, key = slice_split(&rest, '=');
 	bool has_value = key.len < name.len;
 	bool is_category = has_value && (slice_equal(key, SLICE("General_Category")) || slice_equal(key, SLICE("gc")));
@@ -104,9 +105,9 @@ struct slice pattern_property_name(struct slice name, const char **prefix)
 		return name;
 	if (has_value)
 		name = rest;
-	for (size_t i = 0; (!has_value || is_category) && i < sizeof names / sizeof *names; i++)
-		if (slice_equal(name, slice_of(names[i].full)))
-			return slice_of(names[i].brief);
+	for (size_t i = 0; (!has_value || is_category) && i < sizeof categories / sizeof *categories; i++)
+		if (slice_equal(name, slice_of(categories[i].full)))
+			return slice_of(categories[i].brief);
 	return name;
 }
 

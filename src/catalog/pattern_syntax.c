@@ -288,7 +288,7 @@ static bool take_back_reference(struct reader *r, unsigned number)
 /* Behind the backslash. */
 static bool take_atom_escape(struct reader *r, bool *repeatable)
 {
-	uint32_t point;
+	uint32_t point = 0;
 	struct slice name;
 	char c = peek(r, 0);
 
@@ -350,7 +350,7 @@ static void emit_range(struct reader *r, uint32_t low, uint32_t high)
 /* One atom of a class, or a range. */
 static bool take_class_range(struct reader *r)
 {
-	uint32_t low, high;
+	uint32_t low = 0, high = 0;
 
 	if (!take_class_atom(r, &low))
 		return false;
@@ -491,7 +491,7 @@ static bool take_atom(struct reader *r, bool *repeatable)
 {
 	char c = peek(r, 0);
 	size_t from = r->at;
-	uint32_t point;
+	uint32_t point = 0;
 
 	if (take(r, "\\"))
 		return take_atom_escape(r, repeatable);

@@ -23,7 +23,7 @@ enum shape { SHAPE_SCHEMA = 1, SHAPE_LIST = 2, SHAPE_MAP = 4 };
 
 static unsigned bucket_of(struct slice uri)
 {
-	return name_table_hash(0, uri) % URI_BUCKETS;
+	return uri.at ? name_table_hash(0, uri) % URI_BUCKETS : 0;
 }
 
 struct resource *resource_find(const struct compiler *c, struct slice uri)

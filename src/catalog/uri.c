@@ -2,6 +2,7 @@
 #include "catalog/uri.h"
 
 #include "base/buffer.h"
+#include "base/percent.h"
 
 struct parts {
 	struct slice scheme, authority, path, query, fragment; /* at == NULL: absent */
@@ -51,7 +52,7 @@ static struct parts split(struct slice text)
 
 	p.fragment = cut(&text, '#');
 	p.query = cut(&text, '?');
-	if (scheme && scheme < text.len + 1) {
+	if (scheme) {
 		p.scheme = (struct slice) { text.at, scheme };
 		text = (struct slice) { text.at + scheme + 1, text.len - scheme - 1 };
 	}
@@ -142,15 +143,6 @@ struct uri_result uri_resolve(struct arena *arena, struct slice base_text, struc
 	return result;
 }
 
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 struct slice uri_decode(struct arena *arena, struct slice text)
 {
 	char *to = arena_alloc(arena, text.len + 1);
@@ -159,8 +151,8 @@ struct slice uri_decode(struct arena *arena, struct slice text)
 	for (size_t i = 0; to && i < text.len; i++) {
 		to[len] = text.at[i];
 		if (text.at[i] == '%') {
-			int high = i + 2 < text.len ? hex_value(text.at[i + 1]) : -1;
-			int low = i + 2 < text.len ? hex_value(text.at[i + 2]) : -1;
+			int high = i + 2 < text.len ? percent_hex_value(text.at[i + 1]) : -1;
+			int low = i + 2 < text.len ? percent_hex_value(text.at[i + 2]) : -1;
 			if (high < 0 || low < 0 || high + low == 0)
 				return SLICE_NONE;
 			to[len] = (char)(high * 16 + low);

@@ -6,6 +6,8 @@
  * whether all are different. */
 #include "catalog/program.h"
 
+#include <assert.h>
+
 #define DEPTH_MAX 2000
 #define BUDGET_BASE 1000000
 #define BUDGET_PER_NODE 200
@@ -21,8 +23,9 @@ void validate_abort(struct run *run, enum run_abort why)
 bool validate_unescape(struct run *run, uint32_t node, struct slice *out)
 {
 	*out = json_inner(run->doc, node);
-	if (run->doc->nodes[node].flags & JSON_FLAG_ESCAPED)
-		*out = json_string(run->doc, node, run->out->arena);
+	if (!(run->doc->nodes[node].flags & JSON_FLAG_ESCAPED))
+		return true;
+	*out = json_string(run->doc, node, run->out->arena);
 	if (!out->at)
 		validate_abort(run, RUN_NO_MEMORY);
 	return out->at != NULL;
@@ -147,6 +150,7 @@ __attribute__((noinline)) static void run_special(struct run *run, const struct 
 	                                                    : NULL;
 	bool pii = run->pii;
 
+	assert(outer);
 	run->pii |= sub->pii;
 	if (sub->resource != outer->resource)
 		run->scope = &scope;
@@ -186,6 +190,7 @@ static void enter(struct run *run, const struct subschema *sub, uint32_t node, c
 	const struct scope *outer = run->scope;
 	struct scope scope = { outer, sub->resource };
 
+	assert(outer);
 	if (sub->resource != outer->resource)
 		run->scope = &scope;
 	validate_here(run, sub, node, at);
