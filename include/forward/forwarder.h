@@ -16,6 +16,8 @@ struct forwarder *forwarder_start(struct journal *journal, const struct config *
 /* Hands on what is committed until nothing is left or deadline_ms have passed, then ends the thread. What is left stays
  * in the journal. */
 void forwarder_stop(struct forwarder **forwarder, int deadline_ms);
+/* True if there is nothing to wait for: all is delivered, or the sink does not take anything now. Thread: any. */
+bool forwarder_has_settled(struct forwarder *forwarder);
 /* Sets the gauges to what holds now. Thread: any. */
 void forwarder_set_gauges(struct forwarder *fw);
 /* Appends a JSON object: sink, state, the reason if it is stalled, per lane position and pending records, age of the

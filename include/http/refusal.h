@@ -15,6 +15,8 @@ enum refusal {
 unsigned refusal_status(enum refusal refusal);
 /* "unauthorized"; static. */
 const char *refusal_code(enum refusal refusal);
+/* The text of the body's `message`; static. */
+const char *refusal_message(enum refusal refusal);
 /* {"error":{"code":…,"message":…}}; static. */
 struct slice refusal_body(enum refusal refusal);
 

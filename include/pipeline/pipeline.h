@@ -24,6 +24,7 @@ struct request {
 	struct protocol_input input;
 	struct event_connection connection;
 	struct slice idempotency_key; /* empty: none */
+	const char *unreadable;       /* why the body cannot be decoded at all (broken gzip); NULL: it can */
 	int64_t received_ms;
 	void (*ready)(struct request
 	                      *req); /* called once, by the lane's thread, when a request that had to wait is settled */

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "command/command.h"
+#include "forward/kafka_check.h"
 #include "pipeline/snapshot.h"
 
 static void print_address(const char *name, struct config_address address)
@@ -39,6 +40,10 @@ int command_check(const struct command_line *line)
 	if (!snap)
 		return command_fail(&err);
 	cfg = snap->cfg;
+	if (!kafka_check(cfg, &err)) {
+		snapshot_release(&snap);
+		return command_fail(&err);
+	}
 	printf("%-9s %.*s\n", "config", SLICE_ARG(cfg->file.at ? cfg->file : SLICE("built in")));
 	printf("%-9s %.*s (%s)\n", "data", SLICE_ARG(cfg->data_dir), durability_name(cfg->durability));
 	print_address("listen", cfg->listen);

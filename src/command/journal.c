@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "command/command.h"
 #include "journal/journal.h"
@@ -10,6 +11,7 @@
 struct journal_sight {
 	struct journal_file_name *files;
 	size_t count;
+	bool was_named; /* on the command line */
 };
 
 static bool write_failed(struct error *err)
@@ -21,12 +23,15 @@ static bool write_failed(struct error *err)
 static bool find_files(const struct command_line *line, struct journal_sight *out, struct error *err)
 {
 	if (line->count > 1) {
+		out->was_named = true;
 		out->count = (size_t)line->count - 1;
 		out->files = calloc(out->count, sizeof(*out->files));
 		for (size_t i = 0; out->files && i < out->count; i++)
 			snprintf(out->files[i].path, sizeof(out->files[i].path), "%s", line->arguments[i + 1]);
 		return out->files ? true : error_set(err, ERROR_MEMORY, "out of memory");
 	}
+	if (line->config.data_dir && access(line->config.data_dir, F_OK) != 0)
+		return error_set_errno(err, "%s", line->config.data_dir);
 	if (line->config.data_dir)
 		return journal_list_files(line->config.data_dir, &out->files, &out->count, err);
 	struct config *cfg = config_load(&line->config, err);
@@ -152,6 +157,15 @@ static bool run_word(const struct word *word, const struct journal_sight *sight,
 	return fflush(stdout) == 0 ? true : write_failed(err);
 }
 
+/* A name that was mistyped must not look like an empty journal. */
+static bool are_there(const struct journal_sight *sight, struct error *err)
+{
+	for (size_t i = 0; i < sight->count; i++)
+		if (access(sight->files[i].path, F_OK) != 0 && sight->was_named)
+			return error_set_errno(err, "%s", sight->files[i].path);
+	return true;
+}
+
 int command_journal(const struct command_line *line)
 {
 	struct error err = { 0 };
@@ -165,7 +179,7 @@ int command_journal(const struct command_line *line)
 		return strcmp(line->arguments[0], "export") == 0 || strcmp(line->arguments[0], "replay") == 0
 		               ? command_usage("journal %s is not part of this version", line->arguments[0])
 		               : command_usage("expected: headgate journal ls|cat|verify [FILE...]");
-	bool ok = find_files(line, &sight, &err) && run_word(word, &sight, &all_sound, &err);
+	bool ok = find_files(line, &sight, &err) && are_there(&sight, &err) && run_word(word, &sight, &all_sound, &err);
 	free(sight.files);
 	if (!ok)
 		return command_fail(&err);

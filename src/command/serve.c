@@ -23,6 +23,7 @@
 #include "journal/journal.h"
 
 #define LAST_ANSWERS_MS 1000
+#define SETTLE_LOOK_MS 10
 #define LOOK_MS 1000
 
 static int fatal_fd = -1;
@@ -171,6 +172,10 @@ static void close_all(struct service *service)
 	atomic_store(&service->draining, true);
 	if (service->http)
 		http_server_drain(service->http, failed ? LAST_ANSWERS_MS : deadline_ms);
+	/* probes and /status answer as long as there is something to wait for */
+	while (service->forwarder && !failed && !forwarder_has_settled(service->forwarder) &&
+	       clock_monotonic_ms() - begun_ms < deadline_ms)
+		poll(NULL, 0, SETTLE_LOOK_MS);
 	admin_stop(&service->admin); /* it asks the parts that go away below */
 	http_server_stop(&service->http);
 	int left_ms = deadline_ms - (int)(clock_monotonic_ms() - begun_ms);

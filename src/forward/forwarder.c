@@ -407,6 +407,11 @@ void forwarder_stop(struct forwarder **forwarder, int deadline_ms)
 	*forwarder = NULL;
 }
 
+bool forwarder_has_settled(struct forwarder *fw)
+{
+	return standing_has_caught_up(&fw->standing) || standing_is_stalled(&fw->standing);
+}
+
 void forwarder_set_gauges(struct forwarder *fw)
 {
 	standing_publish(&fw->standing);

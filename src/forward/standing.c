@@ -18,6 +18,8 @@ void standing_init(struct standing *standing, struct journal *journal)
 	standing->since_ms = clock_wall_ms();
 	standing->pending_series = metrics_series0(METRIC_FORWARD_PENDING);
 	standing->oldest_series = metrics_series0(METRIC_FORWARD_OLDEST);
+	standing->kind_series[TALLY_EVENTS] = metrics_series1(METRIC_RECORDS, "pending");
+	standing->kind_series[TALLY_DEAD_LETTERS] = metrics_series1(METRIC_DEAD_LETTERS, "pending");
 }
 
 void standing_fini(struct standing *standing)
@@ -60,18 +62,32 @@ void standing_set_lanes(struct standing *standing, const struct sink_position *l
 	pthread_mutex_unlock(&standing->lock);
 }
 
+static uint64_t less(uint64_t all, uint64_t gone)
+{
+	return all > gone ? all - gone : 0;
+}
+
 /* Accepted less what has left the journal. The two sides are read one after the other, so it may be off by what is
- * under way, never negative. */
-static uint64_t pending(struct standing *standing)
+ * under way, never negative. Of what kind damaged records were is not known: they are taken for events. */
+static uint64_t pending(struct standing *standing, uint64_t by_kind[TALLY_KINDS])
 {
 	struct journal_stats stats;
 	const struct tally_books *books = &standing->books;
-	uint64_t gone = books->quarantined;
-	for (int kind = 0; kind < TALLY_KINDS; kind++)
-		gone += books->delivered[kind] + books->poisoned[kind];
 	journal_stats(standing->journal, &stats);
-	uint64_t accepted = stats.accepted_events + stats.accepted_dead_letters;
-	return accepted > gone ? accepted - gone : 0;
+	by_kind[TALLY_EVENTS] = less(stats.accepted_events, books->delivered[TALLY_EVENTS] +
+	                                                            books->poisoned[TALLY_EVENTS] + books->quarantined);
+	by_kind[TALLY_DEAD_LETTERS] = less(stats.accepted_dead_letters,
+	                                   books->delivered[TALLY_DEAD_LETTERS] + books->poisoned[TALLY_DEAD_LETTERS]);
+	return by_kind[TALLY_EVENTS] + by_kind[TALLY_DEAD_LETTERS];
+}
+
+bool standing_has_caught_up(struct standing *standing)
+{
+	uint64_t by_kind[TALLY_KINDS];
+	pthread_mutex_lock(&standing->lock);
+	bool caught_up = pending(standing, by_kind) == 0;
+	pthread_mutex_unlock(&standing->lock);
+	return caught_up;
 }
 
 /* While the sink cannot be reached no record has been read yet: then it is the time since something was seen pending,
@@ -91,7 +107,9 @@ static int64_t oldest_seconds(struct standing *standing, uint64_t pending_record
 void standing_publish(struct standing *standing)
 {
 	pthread_mutex_lock(&standing->lock);
-	uint64_t records = pending(standing);
+	uint64_t by_kind[TALLY_KINDS], records = pending(standing, by_kind);
+	for (int kind = 0; kind < TALLY_KINDS; kind++)
+		metrics_set(standing->kind_series[kind], (int64_t)by_kind[kind]);
 	metrics_set(standing->pending_series, (int64_t)records);
 	metrics_set(standing->oldest_series, oldest_seconds(standing, records));
 	pthread_mutex_unlock(&standing->lock);
@@ -108,7 +126,9 @@ void standing_write(struct standing *standing, struct buffer *json)
 		buffer_append(json, SLICE(",\"reason\":"));
 		json_write_string_safe(json, slice_of(standing->reason));
 	}
-	uint64_t records = pending(standing);
+	uint64_t by_kind[TALLY_KINDS], records = pending(standing, by_kind);
+	buffer_append_format(json, ",\"pending_events\":%" PRIu64 ",\"pending_dead_letters\":%" PRIu64,
+	                     by_kind[TALLY_EVENTS], by_kind[TALLY_DEAD_LETTERS]);
 	buffer_append_format(json, ",\"pending\":%" PRIu64 ",\"oldest_undelivered_seconds\":%" PRId64 ",\"lanes\":[",
 	                     records, oldest_seconds(standing, records));
 	for (uint32_t i = 0; i < standing->lane_count; i++) {

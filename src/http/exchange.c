@@ -225,7 +225,10 @@ static enum MHD_Result exchange_submit(struct exchange *ex)
 
 	if (ex->is_gzip) {
 		enum refusal refusal = gzip_inflate(lane->gzip, body, ex->source->inflated_bytes, &ex->arena, &body);
-		if (refusal != REFUSAL_NONE)
+		if (refusal ==
+		    REFUSAL_BAD_GZIP) /* one event received, one rejected, like any body that cannot be read */
+			req->unreadable = refusal_message(refusal);
+		else if (refusal != REFUSAL_NONE)
 			return exchange_refuse(ex, refusal, false);
 	}
 	req->arena = &ex->arena;

@@ -6,13 +6,14 @@
 
 static const struct {
 	unsigned status;
-	const char *code;
+	const char *code, *message;
 	struct slice body;
 } table[REFUSAL_count] = {
-	[REFUSAL_NONE] = { 200, "none", { "", 0 } },
+	[REFUSAL_NONE] = { 200, "none", "", { "", 0 } },
 #define ERROR_BODY(code, message) "{\"error\":{\"code\":\"" code "\",\"message\":\"" message "\"}}"
 #define REFUSAL(id, status, code, message) \
-	[REFUSAL_##id] = { status, code, { ERROR_BODY(code, message), sizeof(ERROR_BODY(code, message)) - 1 } },
+	[REFUSAL_##                        \
+	        id] = { status, code, message, { ERROR_BODY(code, message), sizeof(ERROR_BODY(code, message)) - 1 } },
 #include "http/refusals.def"
 #undef REFUSAL
 };
@@ -27,6 +28,12 @@ const char *refusal_code(enum refusal refusal)
 {
 	assert(refusal < REFUSAL_count);
 	return table[refusal].code;
+}
+
+const char *refusal_message(enum refusal refusal)
+{
+	assert(refusal < REFUSAL_count);
+	return table[refusal].message;
 }
 
 struct slice refusal_body(enum refusal refusal)

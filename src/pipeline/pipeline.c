@@ -294,6 +294,13 @@ static void decode(struct request *req)
 		                                .query_arguments = limits->query_arguments };
 	struct protocol_decoded decoded = { .problem_at = SIZE_MAX };
 	struct protocol_verdicts *v = &req->verdicts;
+	if (req->unreadable) {
+		v->result = PROTOCOL_MALFORMED;
+		v->problem = req->unreadable;
+		v->problem_at = SIZE_MAX;
+		make_unreadable(req);
+		return;
+	}
 	v->result = req->route->protocol->decode(&req->input, &bounds, req->snap->cat, req->arena, &decoded);
 	v->problem = decoded.problem;
 	v->problem_at = decoded.problem_at;

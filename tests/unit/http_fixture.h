@@ -126,7 +126,7 @@ enum pipeline_progress pipeline_submit(struct pipeline *pipeline, struct request
 		memcpy(fake_body, req->input.body.at, len);
 	fake_body[len] = 0;
 	snprintf(fake_ip, sizeof(fake_ip), "%.*s", SLICE_ARG(req->connection.ip));
-	fake_submitted++;
+	fake_submitted += !req->unreadable;
 	if (fake_mode == FAKE_AT_ONCE)
 		return PIPELINE_ANSWER;
 	req->next = NULL;
@@ -174,8 +174,7 @@ void pipeline_drain(struct pipeline *pipeline)
 
 void pipeline_answer(struct request *req, struct protocol_answer *out)
 {
-	(void)req;
-	unsigned status = fake_mode == FAKE_FAILS ? 503 : 200;
+	unsigned status = req->unreadable ? 400 : fake_mode == FAKE_FAILS ? 503 : 200;
 	*out = (struct protocol_answer) { .status = status,
 		                          .content_type = "application/json",
 		                          .body = SLICE("{\"fake\":true}"),
