@@ -22,6 +22,8 @@ MUST_CHECK bool lanes_open(struct lanes *lanes, struct error *err);
 void lanes_close(struct lanes *lanes);
 /* The next record of any lane, in journal order within one; END: none has any. */
 enum journal_read lanes_next(struct lanes *lanes, struct journal_record *out, struct error *err);
+/* The bytes of what was read may be forgotten. */
+void lanes_release(struct lanes *lanes);
 /* All that was read is safe in the sink: checkpoints to the journal, memory given back. */
 void lanes_settle(struct lanes *lanes);
 

@@ -28,8 +28,11 @@ struct sink_ops {
 	 * nothing. May block for a bounded time; false: not now, ask again. */
 	bool (*recover)(struct sink *sink, struct sink_position *lanes, uint32_t lane_count, struct error *err);
 	bool (*begin)(struct sink *sink, struct error *err);
-	/* The record's slices stay valid until commit or recover. */
+	/* The record's slices stay valid until commit or recover, or let_go. */
 	bool (*put)(struct sink *sink, const struct journal_record *record, struct error *err);
+	/* Optional: takes what it needs of the records put so far, so that their bytes may be forgotten before the
+	 * round ends. A sink that can keeps what is read in the processor's cache until it is written. */
+	bool (*let_go)(struct sink *sink, struct error *err);
 	/* May wait for as long as an outage lasts, calling sink_beat meanwhile, but not beyond give_up_ms. */
 	bool (*commit)(struct sink *sink, const struct sink_position *lanes, uint32_t lane_count, struct error *err);
 	/* Called between rounds, at least each second: retention, compression, polling. */

@@ -107,6 +107,8 @@ struct journal_window {
 	bool retain; /* chunks given out stay until journal_window_release */
 	struct journal_chunk *chunk;
 	struct journal_chunk *retained;
+	struct journal_chunk *idle; /* released ones kept for use, a few */
+	unsigned idle_count;
 };
 void journal_window_init(struct journal_window *window, int fd, bool retain);
 void journal_window_fini(struct journal_window *window);

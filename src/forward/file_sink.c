@@ -212,6 +212,15 @@ static bool put(struct sink *sink, const struct journal_record *record, struct e
 	return out && file_out_append(out, record->value, err);
 }
 
+static bool let_go(struct sink *sink, struct error *err)
+{
+	struct file_sink *fs = sink_of(sink);
+	for (size_t i = 0; i < fs->out_count; i++)
+		if (!file_out_flush(fs->outs[i], err))
+			return false;
+	return true;
+}
+
 static bool commit(struct sink *sink, const struct sink_position *lanes, uint32_t lane_count, struct error *err)
 {
 	struct file_sink *fs = sink_of(sink);
@@ -298,6 +307,7 @@ static const struct sink_ops OPS = {
 	.recover = recover,
 	.begin = begin,
 	.put = put,
+	.let_go = let_go,
 	.commit = commit,
 	.idle = idle,
 	.status = status,

@@ -25,6 +25,7 @@
 
 #define MAGIC 0x666f7277u
 #define ROUND_BYTES_MAX (16u << 20)
+#define LET_GO_BYTES (512u << 10)
 #define COLLECT_MIN_MS 5 /* the events of one burst share a round */
 #define COLLECT_MAX_MS 200
 #define COLLECT_STEP_MS 50 /* what has come is handed on while the round is held open */
@@ -36,6 +37,7 @@
 struct round {
 	uint32_t records;
 	size_t bytes;
+	size_t held_bytes; /* of records whose bytes the sink may still need */
 	int64_t started_ms, oldest_ms;
 	bool open, full;
 };
@@ -187,8 +189,21 @@ static bool take(struct forwarder *fw, const struct journal_record *record, stru
 	}
 	tally_add(&fw->sink->tally, record);
 	round->records++;
-	round->bytes += record->value.len + record->headers.len + record->key.len;
+	size_t size = record->value.len + record->headers.len + record->key.len;
+	round->bytes += size;
+	round->held_bytes += size;
 	round->full = round->records >= fw->records_max || round->bytes >= ROUND_BYTES_MAX;
+	return true;
+}
+
+static bool let_go(struct forwarder *fw, struct error *err)
+{
+	if (fw->round.held_bytes < LET_GO_BYTES || !fw->sink->ops->let_go)
+		return true;
+	if (!fw->sink->ops->let_go(fw->sink, err))
+		return fail(fw, "put", err);
+	lanes_release(&fw->lanes);
+	fw->round.held_bytes = 0;
 	return true;
 }
 
@@ -207,7 +222,7 @@ static bool take_all(struct forwarder *fw)
 		}
 		if (got == JOURNAL_READ_ERROR)
 			return fail(fw, "read", &err);
-		if (!take(fw, &record, &err))
+		if (!take(fw, &record, &err) || !let_go(fw, &err))
 			return false;
 	}
 	return true;

@@ -64,6 +64,13 @@ enum journal_read lanes_next(struct lanes *lanes, struct journal_record *out, st
 	return JOURNAL_READ_END;
 }
 
+void lanes_release(struct lanes *lanes)
+{
+	for (uint32_t i = 0; i < lanes->count; i++)
+		if (lanes->moved[i])
+			journal_reader_release(lanes->readers[i]);
+}
+
 void lanes_settle(struct lanes *lanes)
 {
 	for (uint32_t i = 0; i < lanes->count; i++) {

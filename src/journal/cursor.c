@@ -12,6 +12,7 @@
 
 #define CHUNK_BYTES ((size_t)256 * 1024)
 #define SECTOR_BYTES 4096
+#define IDLE_MAX 2                    /* chunks: mapping and clearing fresh memory costs more than reading into it */
 #define COUNTER_MAX (UINT64_MAX >> 2) /* far from where adding would wrap */
 
 struct journal_chunk {
@@ -37,15 +38,36 @@ static void free_chunks(struct journal_chunk *chunk)
 
 void journal_window_release(struct journal_window *window)
 {
-	free_chunks(window->retained);
-	window->retained = NULL;
+	while (window->retained) {
+		struct journal_chunk *chunk = window->retained;
+		window->retained = chunk->next;
+		if (window->idle_count == IDLE_MAX || chunk->cap > CHUNK_BYTES) {
+			free(chunk);
+			continue;
+		}
+		chunk->next = window->idle;
+		window->idle = chunk;
+		window->idle_count++;
+	}
+}
+
+static struct journal_chunk *take_chunk(struct journal_window *window, size_t cap)
+{
+	struct journal_chunk *chunk = window->idle;
+	if (!chunk || chunk->cap < cap)
+		return malloc(sizeof(*chunk) + cap);
+	window->idle = chunk->next;
+	window->idle_count--;
+	return chunk;
 }
 
 void journal_window_fini(struct journal_window *window)
 {
-	journal_window_release(window);
+	free_chunks(window->retained);
+	free_chunks(window->idle);
 	free(window->chunk);
-	window->chunk = NULL;
+	window->retained = window->idle = window->chunk = NULL;
+	window->idle_count = 0;
 }
 
 static void put_chunk_away(struct journal_window *window)
@@ -107,7 +129,7 @@ static bool replace_chunk(struct journal_window *window, uint64_t offset, size_t
 		window->chunk->len = 0;
 		return true;
 	}
-	struct journal_chunk *chunk = malloc(sizeof(*chunk) + cap);
+	struct journal_chunk *chunk = take_chunk(window, cap);
 	if (!chunk)
 		return false;
 	*chunk = (struct journal_chunk) { .start = offset, .cap = cap };
