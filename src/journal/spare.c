@@ -21,7 +21,7 @@
 #include "base/file.h"
 #include "base/log.h"
 
-#define SPARES_MAX 2 /* a lane; as many as it can write while the sink's next round is under way */
+#define SPARES_MAX 1 /* a lane, besides the file that stands ready */
 
 /* Spares are kept only while the budget has room for `more` full files for each lane besides. */
 static bool is_affordable(const struct journal *journal, unsigned more)
