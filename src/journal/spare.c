@@ -21,7 +21,7 @@
 #include "base/file.h"
 #include "base/log.h"
 
-#define SPARES_MAX 1 /* a lane, besides the file that stands ready */
+#define READY_MAX 2 /* a lane: the prepared file and one more, for while the sink's next round is under way */
 
 /* Spares are kept only while the budget has room for `more` full files for each lane besides. */
 static bool is_affordable(const struct journal *journal, unsigned more)
@@ -32,7 +32,8 @@ static bool is_affordable(const struct journal *journal, unsigned more)
 static bool is_wanted(const struct journal_lane *lane, const struct journal_file *file)
 {
 	const struct journal *journal = lane->journal;
-	return lane->active && lane->spare_count < SPARES_MAX && !atomic_load(&journal->failed) &&
+	unsigned ready = lane->spare_count + (atomic_load(&lane->prepared) != NULL);
+	return lane->active && ready < READY_MAX && !atomic_load(&journal->failed) &&
 	       atomic_load(&file->capacity) == journal->file_bytes && is_affordable(journal, 2);
 }
 
