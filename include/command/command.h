@@ -6,9 +6,18 @@
 #include "base/error.h"
 #include "config/config.h"
 
+#define COMMAND_MAPS_MAX 32
+
 struct command_line {
 	struct config_options config; /* --config, --data-dir, --listen, --admin */
-	char **arguments;             /* behind the command's name, options taken out */
+	struct {
+		const char *schema; /* NULL: events against the catalog */
+		const char *maps[COMMAND_MAPS_MAX];
+		size_t maps_count;
+		bool assert_format;
+	} validate;
+	const char *only_for; /* command that one of the options given belongs to, or NULL */
+	char **arguments;     /* behind the command's name, options taken out */
 	int count;
 };
 
@@ -24,6 +33,8 @@ int command_usage(const char *format, ...) __attribute__((format(printf, 1, 2)))
 int command_check(const struct command_line *line);
 /* Judges the events of a file (NDJSON; "-": stdin); one verdict a line. 1: at least one is refused. */
 int command_validate(const struct command_line *line);
+/* The same for documents against a schema of their own, by the rules of JSON Schema: with --schema. */
+int command_validate_schema(const struct command_line *line);
 /* ls, cat, verify: reads journal files; needs no lock. */
 int command_journal(const struct command_line *line);
 

@@ -8,7 +8,7 @@
 
 #include <unistd.h>
 
-/* Without "." and "..", so that it cannot leave the folder it is appended to. */
+/* Without "." and ".." and NUL, so that it cannot leave the folder it is appended to. */
 static bool is_plain_path(struct slice path)
 {
 	for (struct slice rest = path; rest.len;) {
@@ -16,7 +16,7 @@ static bool is_plain_path(struct slice path)
 		if (slice_equal(part, SLICE(".")) || slice_equal(part, SLICE("..")))
 			return false;
 	}
-	return path.len > 0;
+	return path.len > 0 && slice_find(path, '\0') == path.len;
 }
 
 static struct resource *read_file(struct compiler *c, struct slice dir, struct slice path, struct slice uri)

@@ -12,8 +12,9 @@
 #include "config/keys.h"
 
 struct option {
-	const char *name, *value, *doc;
-	size_t offset;
+	const char *name, *value, *doc; /* value NULL: a flag */
+	size_t offset;                  /* in struct command_line */
+	const char *command;            /* the only one it is for; NULL: all */
 };
 
 struct command {
@@ -26,10 +27,17 @@ static const struct option options[] = {
 	{ "--config", "FILE",
 	  "configuration; default: $HEADGATE_CONFIG, config/headgate.jsonc,\n"
 	  "                         /etc/headgate/headgate.jsonc, else what is built in",
-	  offsetof(struct config_options, file) },
-	{ "--data-dir", "DIR", "journal, event files and admin token", offsetof(struct config_options, data_dir) },
-	{ "--listen", "ADDR:PORT", "public listener; port 0: any", offsetof(struct config_options, listen) },
-	{ "--admin", "ADDR:PORT", "admin listener; port 0: any", offsetof(struct config_options, admin) },
+	  offsetof(struct command_line, config.file), NULL },
+	{ "--data-dir", "DIR", "journal, event files and admin token", offsetof(struct command_line, config.data_dir),
+	  NULL },
+	{ "--listen", "ADDR:PORT", "public listener; port 0: any", offsetof(struct command_line, config.listen), NULL },
+	{ "--admin", "ADDR:PORT", "admin listener; port 0: any", offsetof(struct command_line, config.admin), NULL },
+	{ "--schema", "FILE", "validate: documents against this schema, by the standard's rules",
+	  offsetof(struct command_line, validate.schema), "validate" },
+	{ "--map", "URI=DIR", "validate: references that begin with URI are read from DIR",
+	  offsetof(struct command_line, validate.maps), "validate" },
+	{ "--assert-format", NULL, "validate: formats are checked as well",
+	  offsetof(struct command_line, validate.assert_format), "validate" },
 };
 
 static int run_serve(const struct command_line *line)
@@ -48,7 +56,8 @@ static int run_help(const struct command_line *line);
 static const struct command commands[] = {
 	{ "serve", "", "take events (the default)", 0, 0, run_serve },
 	{ "check", "", "read configuration and catalog and say what is wrong", 0, 0, command_check },
-	{ "validate", "FILE|-", "judge events, one JSON object a line; exit 1 if any is refused", 1, 1,
+	{ "validate", "FILE|-",
+	  "judge events, or documents by --schema, one JSON value a line; exit 1 if any is refused", 1, 1,
 	  command_validate },
 	{ "journal", "ls|cat|verify [FILE...]", "list, print or prove the journal's files", 1, INT32_MAX,
 	  command_journal },
@@ -86,7 +95,7 @@ static int print_help(void)
 		printf("  %-9s%-22s %s\n", commands[i].name, commands[i].arguments, commands[i].doc);
 	printf("\noptions:\n");
 	for (size_t i = 0; i < COUNT(options); i++)
-		printf("  %-11s%-10s  %s\n", options[i].name, options[i].value, options[i].doc);
+		printf("  %-11s%-10s  %s\n", options[i].name, options[i].value ? options[i].value : "", options[i].doc);
 	printf("\nEach key of the configuration can be set by environment: limits.events is HEADGATE_LIMITS__EVENTS.\n"
 	       "`headgate help config` lists the keys.\n");
 	return fflush(stdout) == 0 ? 0 : error_exit_code(ERROR_IO);
@@ -106,18 +115,37 @@ static int run_help(const struct command_line *line)
 	return ok ? 0 : error_exit_code(ERROR_IO);
 }
 
+/* An option that may be given several times fills the next place of its list. */
+static bool put_value(const struct option *option, const char *value, struct command_line *line)
+{
+	char *to = (char *)line + option->offset;
+	if (option->offset == offsetof(struct command_line, validate.maps)) {
+		if (line->validate.maps_count == COMMAND_MAPS_MAX)
+			return false;
+		to += line->validate.maps_count++ * sizeof(value);
+	}
+	memcpy(to, &value, sizeof(value));
+	return true;
+}
+
 /* Takes the option at argv[*at] and its value. 0: taken, 64: usage, -1: not an option of ours. */
-static int take_option(int argc, char **argv, int *at, struct config_options *out)
+static int take_option(int argc, char **argv, int *at, struct command_line *line)
 {
 	const char *word = argv[*at], *equals = strchr(word, '=');
 	struct slice name = { word, equals ? (size_t)(equals - word) : strlen(word) };
 	for (size_t i = 0; i < COUNT(options); i++) {
 		if (!slice_equal(name, slice_of(options[i].name)))
 			continue;
+		line->only_for = options[i].command ? options[i].command : line->only_for;
+		if (!options[i].value) {
+			*((bool *)((char *)line + options[i].offset)) = true;
+			return equals ? command_usage("%s takes no value", options[i].name) : 0;
+		}
 		const char *value = equals ? equals + 1 : *at + 1 < argc ? argv[++*at] : NULL;
 		if (!value || !value[0])
 			return command_usage("%s needs a value: %s", options[i].name, options[i].value);
-		memcpy((char *)out + options[i].offset, &value, sizeof(value));
+		if (!put_value(&options[i], value, line))
+			return command_usage("%s is given too often", options[i].name);
 		return 0;
 	}
 	return -1;
@@ -142,7 +170,7 @@ static int parse(int argc, char **argv, struct command_line *line, bool *help, b
 		*version |= strcmp(word, "--version") == 0;
 		if (*help || *version)
 			continue;
-		int code = take_option(argc, argv, &i, &line->config);
+		int code = take_option(argc, argv, &i, line);
 		if (code)
 			return code > 0 ? code : command_usage("unknown option %s", word);
 	}
@@ -157,6 +185,8 @@ static int run_command(const char *name, const struct command_line *line)
 		if (line->count < commands[i].least || line->count > commands[i].most)
 			return command_usage("expected: headgate %s%s%s", name, commands[i].arguments[0] ? " " : "",
 			                     commands[i].arguments);
+		if (line->only_for && strcmp(line->only_for, name) != 0)
+			return command_usage("there are options that only %s has", line->only_for);
 		return commands[i].run(line);
 	}
 	for (size_t i = 0; i < COUNT(later); i++)

@@ -61,6 +61,10 @@ int command_validate(const struct command_line *line)
 	struct error err = { 0 };
 	struct validation run = { .name = line->arguments[0] };
 	bool is_stdin = strcmp(run.name, "-") == 0;
+	if (line->validate.schema)
+		return command_validate_schema(line);
+	if (line->validate.maps_count || line->validate.assert_format)
+		return command_usage("--map and --assert-format go with --schema");
 	metrics_register_thread();
 	struct config *cfg = config_load(&line->config, &err);
 	run.snap = cfg ? snapshot_load(cfg, &err) : NULL;

@@ -1,7 +1,7 @@
 // The command line: exit codes, and that a second process keeps its hands off.
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -74,6 +74,40 @@ test('validate: verdicts as NDJSON, exit 1 if any is refused', async (t) => {
 	assert.equal(bad.code, 1, bad.stderr);
 	const verdicts = bad.stdout.trim().split('\n').map((l) => JSON.parse(l));
 	assert.ok(JSON.stringify(verdicts[1]).includes('/properties/value'));
+});
+
+test('validate --schema: any schema, any documents, by the rules of JSON Schema', async () => {
+	const schema = join(dir, 'order.json');
+	mkdirSync(join(dir, 'shared', 'parts'), { recursive: true });
+	writeFileSync(join(dir, 'shared', 'parts', 'price.json'), JSON.stringify({ type: 'number', multipleOf: 0.01, unknown: true }));
+	writeFileSync(join(dir, 'beside.json'), JSON.stringify({ $anchor: 'mail', format: 'email' }));
+	writeFileSync(schema, JSON.stringify({
+		properties: { price: { $ref: 'https://schemas.example/parts/price.json' }, mail: { $ref: 'beside.json#mail' } },
+		unevaluatedProperties: false,
+	}));
+	const documents = ['{"price":19.99}', '', '{"price":19.999}', '{"mail":"nobody"}', '{"x":"\\u0000"}', '{"a":', '3'].join('\n');
+	const map = ['--map', `https://schemas.example/=${join(dir, 'shared')}`];
+	const plain = await run(['validate', '--schema', schema, ...map, '-'], { input: documents });
+	assert.equal(plain.code, 1, plain.stderr);
+	const verdicts = plain.stdout.trim().split('\n').map((l) => JSON.parse(l));
+	assert.deepEqual(verdicts.map((v) => v.index), [0, 1, 2, 3, 4, 5]);
+	assert.deepEqual(verdicts.map((v) => v.valid), [true, false, true, false, false, true]);
+	assert.deepEqual(verdicts[0], { index: 0, valid: true });
+	assert.equal(verdicts[1].errors[0].path, '/price');
+	assert.equal(verdicts[1].errors[0].rule, 'multipleOf');
+	assert.equal(verdicts[4].errors[0].rule, 'json');
+	const asserted = await run(['validate', `--schema=${schema}`, ...map, '--assert-format', '-'], { input: '{"mail":"nobody"}\n{"mail":"a@b.example"}' });
+	assert.deepEqual(asserted.stdout.trim().split('\n').map((l) => JSON.parse(l).valid), [false, true]);
+	const file = join(dir, 'documents.ndjson');
+	writeFileSync(file, '{"price":1}\n{}\n');
+	assert.equal((await run(['validate', '--schema', schema, ...map, file])).code, 0);
+	const unmapped = await run(['validate', '--schema', schema, file]);
+	assert.equal(unmapped.code, 78);
+	assert.match(unmapped.stderr, /order\.json#\/properties\/price\/\$ref: .*not mapped.*nothing is fetched/);
+	assert.equal((await run(['validate', '--schema', schema, '--map', 'nonsense', file])).code, 64);
+	assert.equal((await run(['validate', '--assert-format', file])).code, 64);
+	assert.equal((await run(['check', '--schema', schema])).code, 64);
+	assert.equal((await run(['validate', '--schema', join(dir, 'none.json'), file])).code, 66);
 });
 
 test('journal ls, cat and verify read while the daemon runs', async (t) => {

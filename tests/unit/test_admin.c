@@ -243,9 +243,18 @@ static void test_validate(void **state)
 	assert_non_null(strstr(answer,
 	                       "{\"valid\":1,\"invalid\":1,\"documents\":[{\"index\":0,\"valid\":true},"
 	                       "{\"index\":1,\"valid\":false,\"errors\":[{\"path\":\"/n\",\"rule\":\"minimum\""));
-	answer = ask("POST", "/v1/validate", authorised(), "{\"schema\":{\"typ\":1},\"documents\":[]}");
+	answer = ask("POST", "/v1/validate", authorised(),
+	             "{\"schema\":{\"typ\":1},\"documents\":[],\"rules\":\"catalog\"}");
 	check_status(answer, 422, "a keyword that is not there");
 	assert_non_null(strstr(answer, "schema_refused"));
+	answer = ask("POST", "/v1/validate", authorised(),
+	             "{\"schema\":{\"typ\":1,\"format\":\"ipv4\"},\"documents\":[\"x\"]}");
+	assert_non_null(strstr(answer, "{\"valid\":1,\"invalid\":0"));
+	answer = ask("POST", "/v1/validate", authorised(),
+	             "{\"schema\":{\"typ\":1,\"format\":\"ipv4\"},\"documents\":[\"x\"],\"assert_format\":true}");
+	assert_non_null(strstr(answer, "{\"valid\":0,\"invalid\":1"));
+	check_status(ask("POST", "/v1/validate", authorised(), "{\"schema\":true,\"documents\":[],\"rules\":1}"), 400,
+	             "rules that are not there");
 	check_status(ask("POST", "/v1/validate", authorised(), "{"), 400, "not JSON");
 	check_status(ask("POST", "/v1/validate", authorised(), ""), 400, "no body");
 }
@@ -326,11 +335,17 @@ static void test_drafts(void **state)
 		{ "{\"schema\":{},\"documents\":[]}", ERROR_NONE, "{\"valid\":0,\"invalid\":0,\"documents\":[]}" },
 		{ "{\"schema\":true,\"documents\":[1]}", ERROR_NONE, "\"valid\":1" },
 		{ "{\"schema\":{},\"documents\":[{\"a\":1,\"a\":2}]}", ERROR_NONE, "duplicate_name" },
-		{ "{\"schema\":{},\"documents\":[{\"a\":\"\\u0000\"}, 2]}", ERROR_NONE, "nul_escape" },
+		{ "{\"schema\":{},\"documents\":[{\"a\":\"\\u0000\"}, 2],\"rules\":\"catalog\"}", ERROR_NONE,
+		  "nul_escape" },
+		{ "{\"schema\":{},\"documents\":[{\"a\":\"\\u0000\"}, 2]}", ERROR_NONE, "\"valid\":2" },
 		{ "{\"schema\":{},\"documents\":[\"\xff\"]}", ERROR_NONE, "utf8" },
 		{ "{\"schema\":{\"x-headgate\":{\"purposes\":[\"ads\"]}},\"documents\":[]}", ERROR_NONE,
 		  "\"valid\":0" },
-		{ "{\"schema\":{\"x-headgate\":{\"purpose\":[\"ads\"]}},\"documents\":[]}", ERROR_SCHEMA, "" },
+		{ "{\"schema\":{\"x-headgate\":{\"purpose\":[\"ads\"]}},\"documents\":[],\"rules\":\"catalog\"}",
+		  ERROR_SCHEMA, "" },
+		{ "{\"schema\":{\"$ref\":\"file:///etc/passwd\"},\"documents\":[]}", ERROR_SCHEMA, "" },
+		{ "{\"schema\":{\"$ref\":\"..%2f..%2f..%2fetc/passwd.json\"},\"documents\":[]}", ERROR_SCHEMA, "" },
+		{ "{\"schema\":{},\"documents\":[],\"assert_format\":1}", ERROR_DATA, "" },
 		{ "{\"schema\":{\"type\":\"objct\"},\"documents\":[]}", ERROR_SCHEMA, "" },
 		{ "{\"schema\":{\"$ref\":\"../../../etc/passwd\"},\"documents\":[]}", ERROR_SCHEMA, "" },
 		{ "{\"schema\":[],\"documents\":[]}", ERROR_SCHEMA, "" },
