@@ -68,7 +68,7 @@ static void add(struct run *run, const struct frame *at, struct slice member, st
 	violations_add(run->out, buffer_slice(&path), rule, message);
 }
 
-static struct slice print(struct run *run, const char *format, va_list arguments)
+static struct slice __attribute__((format(printf, 2, 0))) print(struct run *run, const char *format, va_list arguments)
 {
 	char text[512];
 	int len = vsnprintf(text, sizeof text, format, arguments);

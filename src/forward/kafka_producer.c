@@ -16,7 +16,6 @@
 #include "config/config.h"
 #include "forward/kafka_conf.h"
 #include "forward/kafka_headers.h"
-#include "forward/kafka_threads.h"
 #include "forward/kafka_topics.h"
 
 #define ENTRY_MAGIC 0x6b656e74u
@@ -82,7 +81,6 @@ bool kafka_producer_open(struct kafka_producer *producer, struct error *err)
 		rd_kafka_conf_destroy(conf);
 		return error_set(err, ERROR_CONFIG, "kafka: %s", reason);
 	}
-	log_debug("kafka_producer_made", "threads_seen=%d", KAFKA_THREADS_SEEN);
 	producer->trouble[0] = '\0';
 	return true;
 }

@@ -1,5 +1,6 @@
-/* Journal files as things on disk: made ahead of time and zero-filled, or used again (spare.c), (so that a full disk shows here and not in the
- * answer path, and a commit's fdatasync has no metadata to write), then activated by writing the header and renaming.
+/* Journal files as things on disk: made ahead of time and zero-filled, or used again (spare.c), so that a full disk shows
+ * here and not in the answer path, and a commit's fdatasync has no metadata to write; then activated by writing the
+ * header and renaming.
  *
  * A prepared file is called `next-<serial>.pre` and its folder is synced before a lane may take it. The rename at
  * activation is not synced by the lane: recovery takes a `.pre` file with a sound header for what it is, so a power cut

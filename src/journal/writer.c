@@ -350,7 +350,8 @@ static bool abandon(struct journal_writer *writer, struct error *err)
 	file->written = atomic_load(&file->end);
 	file->written_last = atomic_load(&file->last);
 	file->dead_letter_written = atomic_load(&file->dead_letter_bytes);
-	if (ftruncate(file->fd, (off_t)file->written) != 0) {
+	/* synced too: what was answered `retry` must not come back after a power cut, beside the copy sent again */
+	if (ftruncate(file->fd, (off_t)file->written) != 0 || fdatasync(file->fd) != 0) {
 		journal_count_failure("ftruncate");
 		atomic_store(&writer->journal->failed, true);
 		error_prepend(err, "cutting off a failed write failed as well");
@@ -375,7 +376,7 @@ static void undo(struct journal_writer *writer, struct commit *commit, struct er
 {
 	struct journal_lane *lane = writer->lane;
 	bool lost = atomic_load(&writer->journal->failed);
-	bool waiting = !writer->file && journal_lane_waits(lane);
+	bool waiting = !writer->file && journal_lane_waits(lane), dropped = commit->made && !lost;
 	while (commit->made) {
 		struct journal_file *file = commit->made;
 		commit->made = file->chain;
@@ -385,6 +386,8 @@ static void undo(struct journal_writer *writer, struct commit *commit, struct er
 			journal_file_drop(lane, &file);
 		}
 	}
+	if (dropped && !file_sync_dir(lane->dir, NULL))
+		journal_count_failure("fsync");
 	if (writer->file)
 		writer->file->keys.count = writer->file->keys.committed;
 	if (writer->file && !commit->dirty)
