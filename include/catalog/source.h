@@ -91,6 +91,11 @@ enum source_role {
 	SOURCE_SAME        /* holds for the same value: allOf, if, not, … */
 };
 
+/* What a keyword's value may hold: one schema, a list of them, schemas by name. */
+enum source_shape { SOURCE_ONE = 1, SOURCE_LIST = 2, SOURCE_MAP = 4 };
+/* 0: no schemas. */
+unsigned source_keyword_shapes(struct slice keyword);
+
 struct source_child {
 	struct slice keyword;
 	struct slice step; /* name or index below the keyword; at NULL: none */

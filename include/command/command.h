@@ -16,6 +16,9 @@ struct command_line {
 		size_t maps_count;
 		bool assert_format;
 	} validate;
+	struct {
+		const char *format, *out; /* NULL: the first format, to stdout */
+	} catalog;
 	const char *only_for; /* command that one of the options given belongs to, or NULL */
 	char **arguments;     /* behind the command's name, options taken out */
 	int count;

@@ -215,36 +215,42 @@ struct slice source_types_text(struct arena *arena, unsigned types, const char *
 	return any ? buffer_slice(&text) : SLICE("nothing");
 }
 
-enum shape { SHAPE_ONE = 1, SHAPE_LIST = 2, SHAPE_MAP = 4 };
-
 static const struct {
 	const char *keyword;
 	unsigned shapes;
 	enum source_role role;
 } applicators[] = {
-	{ "properties", SHAPE_MAP, SOURCE_PROPERTY },
-	{ "items", SHAPE_ONE | SHAPE_LIST, SOURCE_ITEM },
-	{ "prefixItems", SHAPE_LIST, SOURCE_ITEM },
-	{ "contains", SHAPE_ONE, SOURCE_ITEM },
-	{ "additionalItems", SHAPE_ONE, SOURCE_REST },
-	{ "unevaluatedItems", SHAPE_ONE, SOURCE_REST },
-	{ "additionalProperties", SHAPE_ONE, SOURCE_REST },
-	{ "unevaluatedProperties", SHAPE_ONE, SOURCE_REST },
-	{ "patternProperties", SHAPE_MAP, SOURCE_REST },
-	{ "propertyNames", SHAPE_ONE, SOURCE_REST },
-	{ "$defs", SHAPE_MAP, SOURCE_DEFINITION },
-	{ "definitions", SHAPE_MAP, SOURCE_DEFINITION },
-	{ "allOf", SHAPE_LIST, SOURCE_SAME },
-	{ "anyOf", SHAPE_LIST, SOURCE_SAME },
-	{ "oneOf", SHAPE_LIST, SOURCE_SAME },
-	{ "not", SHAPE_ONE, SOURCE_SAME },
-	{ "if", SHAPE_ONE, SOURCE_SAME },
-	{ "then", SHAPE_ONE, SOURCE_SAME },
-	{ "else", SHAPE_ONE, SOURCE_SAME },
-	{ "dependentSchemas", SHAPE_MAP, SOURCE_SAME },
-	{ "dependencies", SHAPE_MAP, SOURCE_SAME },
-	{ "contentSchema", SHAPE_ONE, SOURCE_REST },
+	{ "properties", SOURCE_MAP, SOURCE_PROPERTY },
+	{ "items", SOURCE_ONE | SOURCE_LIST, SOURCE_ITEM },
+	{ "prefixItems", SOURCE_LIST, SOURCE_ITEM },
+	{ "contains", SOURCE_ONE, SOURCE_ITEM },
+	{ "additionalItems", SOURCE_ONE, SOURCE_REST },
+	{ "unevaluatedItems", SOURCE_ONE, SOURCE_REST },
+	{ "additionalProperties", SOURCE_ONE, SOURCE_REST },
+	{ "unevaluatedProperties", SOURCE_ONE, SOURCE_REST },
+	{ "patternProperties", SOURCE_MAP, SOURCE_REST },
+	{ "propertyNames", SOURCE_ONE, SOURCE_REST },
+	{ "$defs", SOURCE_MAP, SOURCE_DEFINITION },
+	{ "definitions", SOURCE_MAP, SOURCE_DEFINITION },
+	{ "allOf", SOURCE_LIST, SOURCE_SAME },
+	{ "anyOf", SOURCE_LIST, SOURCE_SAME },
+	{ "oneOf", SOURCE_LIST, SOURCE_SAME },
+	{ "not", SOURCE_ONE, SOURCE_SAME },
+	{ "if", SOURCE_ONE, SOURCE_SAME },
+	{ "then", SOURCE_ONE, SOURCE_SAME },
+	{ "else", SOURCE_ONE, SOURCE_SAME },
+	{ "dependentSchemas", SOURCE_MAP, SOURCE_SAME },
+	{ "dependencies", SOURCE_MAP, SOURCE_SAME },
+	{ "contentSchema", SOURCE_ONE, SOURCE_REST },
 };
+
+unsigned source_keyword_shapes(struct slice keyword)
+{
+	for (size_t i = 0; i < sizeof applicators / sizeof *applicators; i++)
+		if (slice_equal(keyword, slice_of(applicators[i].keyword)))
+			return applicators[i].shapes;
+	return 0;
+}
 
 static bool is_schema(struct spot at)
 {
@@ -259,18 +265,18 @@ static bool each_below(const struct sources *src, struct source_child child, str
 	struct source_member m = { .key = 0 };
 	size_t index = 0;
 
-	if ((shapes & SHAPE_ONE) && is_schema(value)) {
+	if ((shapes & SOURCE_ONE) && is_schema(value)) {
 		child.at = value;
 		return fn(context, &child);
 	}
-	if (shapes & SHAPE_LIST)
+	if (shapes & SOURCE_LIST)
 		for (struct spot e = { 0 }; spot_next_element(value, &e); index++) {
 			child.step = arena_print(src->arena, "%zu", index);
 			child.at = e;
 			if (is_schema(e) && !fn(context, &child))
 				return false;
 		}
-	while ((shapes & SHAPE_MAP) && spot_next_member(src, value, &m)) {
+	while ((shapes & SOURCE_MAP) && spot_next_member(src, value, &m)) {
 		child.step = m.name;
 		child.at = m.value;
 		if (is_schema(m.value) && !fn(context, &child))

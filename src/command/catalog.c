@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "catalog/docs.h"
 #include "catalog/lint.h"
 #include "pipeline/snapshot.h"
 
@@ -68,9 +69,96 @@ static int run_diff(const struct command_line *line)
 	return catalog_diff(line->arguments[0], line->arguments[1]);
 }
 
+static bool put_out(const struct command_line *line, struct slice text, struct error *err)
+{
+	FILE *file = line->catalog.out ? fopen(line->catalog.out, "we") : stdout;
+	const char *name = line->catalog.out ? line->catalog.out : "standard output";
+
+	if (!file)
+		return error_set_errno(err, "%s", name);
+	bool ok = (fwrite(text.at, 1, text.len, file) == text.len && fflush(file) == 0) ||
+	          error_set_errno(err, "%s", name);
+	if (line->catalog.out && fclose(file) != 0 && ok)
+		ok = error_set_errno(err, "%s", name);
+	return ok;
+}
+
+typedef bool (*write_fn)(struct docs *docs, struct error *err);
+
+/* `write`, or, where `name` ("purchase", "purchase/1-0-0") is given, the canonical schema of that version. */
+static bool write_docs(const struct command_line *line, const struct catalog *cat, struct slice dir, write_fn write,
+                       const char *name, struct error *err)
+{
+	struct docs docs = { .cat = cat };
+	struct arena arena;
+	struct buffer text;
+	const struct event_schema *schema = NULL;
+	bool ok = false;
+
+	arena_init(&arena, MEMORY_BYTES);
+	sources_init(&docs.src, dir, &arena);
+	buffer_init(&text, NULL);
+	docs.out = &text;
+	struct slice version = slice_of(name), event = slice_split(&version, '/');
+	if (!name)
+		ok = write(&docs, err);
+	else if (catalog_find(cat, event, version.at ? version : SLICE_NONE, &schema) != CATALOG_FOUND)
+		error_set(err, ERROR_NOT_FOUND, "%s: the catalog has no such event or version", name);
+	else
+		ok = docs_write_canonical(&docs, schema, err);
+	ok = ok && put_out(line, buffer_slice(&text), err);
+	buffer_fini(&text);
+	arena_fini(&arena);
+	return ok;
+}
+
+static int run_docs(const struct command_line *line, write_fn write, const char *name)
+{
+	struct error err = { 0 };
+	struct config *cfg = config_load(&line->config, &err);
+	struct snapshot *snap = cfg ? snapshot_load(cfg, &err) : NULL;
+	bool ok = snap && write_docs(line, snap->cat, snap->cfg->catalog.dir, write, name, &err);
+
+	snapshot_release(&snap);
+	return ok ? 0 : command_fail(&err);
+}
+
+static bool is_format(const struct command_line *line, const char *name, bool is_default)
+{
+	return line->catalog.format ? strcmp(line->catalog.format, name) == 0 : is_default;
+}
+
+static int run_pages(const struct command_line *line)
+{
+	if (is_format(line, "html", true))
+		return run_docs(line, docs_write_html, NULL);
+	if (is_format(line, "markdown", false))
+		return run_docs(line, docs_write_markdown, NULL);
+	return command_usage("--format of docs is html or markdown");
+}
+
+static int run_types(const struct command_line *line)
+{
+	if (is_format(line, "typescript", true))
+		return run_docs(line, docs_write_typescript, NULL);
+	if (is_format(line, "plan", false))
+		return run_docs(line, docs_write_plan, NULL);
+	return command_usage("--format of types is typescript or plan");
+}
+
+static int run_schema(const struct command_line *line)
+{
+	if (line->catalog.format)
+		return command_usage("catalog schema has one format");
+	return run_docs(line, NULL, line->arguments[0]);
+}
+
 static const struct tool tools[] = {
 	{ "lint", "[DIR]", 0, 1, run_lint },
 	{ "diff", "OLD NEW", 2, 2, run_diff },
+	{ "docs", "[--format html|markdown] [--out FILE]", 0, 0, run_pages },
+	{ "types", "[--format typescript|plan] [--out FILE]", 0, 0, run_types },
+	{ "schema", "EVENT[/VERSION] [--out FILE]", 1, 1, run_schema },
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -81,6 +169,9 @@ int command_catalog(const struct command_line *line)
 
 	rest.arguments++;
 	rest.count--;
+	if ((line->catalog.format || line->catalog.out) &&
+	    (strcmp(line->arguments[0], "lint") == 0 || strcmp(line->arguments[0], "diff") == 0))
+		return command_usage("catalog %s has neither --format nor --out", line->arguments[0]);
 	for (size_t i = 0; i < COUNT(tools); i++) {
 		if (strcmp(tools[i].name, line->arguments[0]) != 0)
 			continue;

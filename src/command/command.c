@@ -38,6 +38,10 @@ static const struct option options[] = {
 	  offsetof(struct command_line, validate.maps), "validate" },
 	{ "--assert-format", NULL, "validate: formats are checked as well",
 	  offsetof(struct command_line, validate.assert_format), "validate" },
+	{ "--format", "NAME", "catalog: docs as html or markdown, types as typescript or plan",
+	  offsetof(struct command_line, catalog.format), "catalog" },
+	{ "--out", "FILE", "catalog: docs, types and schema go there; default: standard output",
+	  offsetof(struct command_line, catalog.out), "catalog" },
 };
 
 static int run_serve(const struct command_line *line)
@@ -61,7 +65,8 @@ static const struct command commands[] = {
 	  command_validate },
 	{ "journal", "ls|cat|verify [FILE...]", "list, print or prove the journal's files", 1, INT32_MAX,
 	  command_journal },
-	{ "catalog", "lint|diff|docs|...", "tools for the schemas", 1, INT32_MAX, command_catalog },
+	{ "catalog", "lint|diff|docs|...", "lint [DIR], diff OLD NEW, docs, types, schema EVENT: tools for the schemas",
+	  1, INT32_MAX, command_catalog },
 	{ "version", "", "print the version", 0, 0, run_version },
 	{ "help", "[config]", "this, or all keys of the configuration", 0, 1, run_help },
 };
