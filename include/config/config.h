@@ -131,6 +131,7 @@ struct config {
 	struct {
 		struct slice dir;
 		bool is_public;                     /* catalog.public */
+		bool watch;                         /* read anew when a file below dir changes */
 		struct slice base_uri;              /* default urn:headgate: */
 		struct config_pairs default_models; /* catalog.default_model.<event>: "2" */
 	} catalog;

@@ -37,13 +37,48 @@ static bool is_annotation(struct slice name)
 	return is_one_of(name, names, sizeof names / sizeof *names) || slice_starts(name, SLICE("x-"));
 }
 
-static bool only_annotates(const struct inliner *in, struct spot at)
+/* Keywords that look at each other: they must not come from two schemas that were apart. */
+static unsigned group_of(struct slice name)
+{
+	static const char *const groups[][8] = {
+		{ "properties", "patternProperties", "additionalProperties", "unevaluatedProperties" },
+		{ "items", "prefixItems", "additionalItems", "unevaluatedItems", "contains", "minContains",
+		  "maxContains" },
+		{ "if", "then", "else" },
+	};
+
+	for (unsigned g = 0; g < sizeof groups / sizeof *groups; g++)
+		for (size_t i = 0; i < 8 && groups[g][i]; i++)
+			if (slice_equal(name, slice_of(groups[g][i])))
+				return g + 1;
+	return 0;
+}
+
+static bool meets(const struct inliner *in, struct slice name, struct spot other)
 {
 	struct source_member m = { .key = 0 };
+	unsigned group = group_of(name);
 
-	while (spot_next_member(&in->docs->src, at, &m))
-		if (!is_left_out(m.name) && !is_annotation(m.name))
-			return false;
+	while (spot_next_member(&in->docs->src, other, &m))
+		if (slice_equal(m.name, name) || (group && group_of(m.name) == group))
+			return true;
+	return false;
+}
+
+/* The members of a schema may stand beside those that its reference leads to: none of them says the same again, but
+ * for annotations, of which the nearer ones count. */
+static bool is_mergeable(const struct inliner *in, struct spot at, struct spot target)
+{
+	struct view view = source_view(&in->docs->src, target);
+	struct source_member m = { .key = 0 };
+
+	while (spot_next_member(&in->docs->src, at, &m)) {
+		if (is_left_out(m.name) || is_annotation(m.name))
+			continue;
+		for (size_t i = 0; i < view.count; i++)
+			if (meets(in, m.name, view.at[i]))
+				return false;
+	}
 	return true;
 }
 
@@ -142,7 +177,7 @@ static void put_members(struct inliner *in, struct spot at, const struct said *s
 	struct source_member m = { .key = 0 };
 	struct spot target = at, all = spot_get(at, SLICE("allOf"));
 	bool leads = find_target(in, at, &target);
-	bool merges = leads && (at.file->draft7 || only_annotates(in, at));
+	bool merges = leads && (at.file->draft7 || is_mergeable(in, at, target));
 
 	while (spot_next_member(&in->docs->src, at, &m)) {
 		unsigned shapes = source_keyword_shapes(m.name);

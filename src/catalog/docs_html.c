@@ -145,8 +145,9 @@ static void put_facts(struct page *p, const struct docs_version *v)
 	if (s->unique_by_count) {
 		put_fact(p, "One event by");
 		put_slices(p, s->unique_by, s->unique_by_count);
-		buffer_append_format(p->out, " within %llu hours</dd>",
-		                     (unsigned long long)(s->unique_window_ms / 3600000));
+		unsigned long long hours = s->unique_window_ms / 3600000;
+		buffer_append_format(p->out, " within %llu %s</dd>", hours % 24 ? hours : hours / 24,
+		                     hours % 24 ? "hours" : "days");
 	}
 	if (s->topic.len) {
 		put_fact(p, "Topic");
@@ -323,11 +324,13 @@ static void put_head(struct page *p)
 	       "script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'\">\n"
 	       "<title>Event catalog</title>\n<style>\n");
 	put(p, docs_page_style);
-	put(p, "</style>\n</head>\n<body>\n<a class=\"skip\" href=\"#all-events\">To the events</a>\n<div class=\"page\">\n"
-	       "<header class=\"side\">\n<h1>Event catalog</h1>\n<search role=\"search\"><label "
-	       "for=\"search-box\">Search events and properties</label><input id=\"search-box\" type=\"search\" "
-	       "autocomplete=\"off\" spellcheck=\"false\" aria-describedby=\"shown-count\"></search>\n<p class=\"soft\" "
-	       "id=\"shown-count\" role=\"status\">");
+	put(p,
+	    "</style>\n</head>\n<body>\n<a class=\"skip\" href=\"#all-events\">To the events</a>\n<div "
+	    "class=\"page\">\n"
+	    "<header class=\"side\">\n<h1>Event catalog</h1>\n<search role=\"search\"><label "
+	    "for=\"search-box\">Search events and properties</label><input id=\"search-box\" type=\"search\" "
+	    "autocomplete=\"off\" spellcheck=\"false\" aria-describedby=\"shown-count\"></search>\n<p class=\"soft\" "
+	    "id=\"shown-count\" role=\"status\">");
 	buffer_append_format(p->out, "%zu events</p>\n<nav aria-label=\"Events\"><ul>\n",
 	                     catalog_event_count(p->docs->cat));
 	for (size_t i = 0; i < catalog_event_count(p->docs->cat); i++) {

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "catalog/catalog_state.h"
 #include "catalog/numbering.h"
@@ -141,6 +142,11 @@ bool lint_check_folder(struct lint *lint, const struct catalog_options *options,
 {
 	struct folder events;
 
+	struct stat st;
+	struct slice root = arena_copy(lint->src->arena, options->dir);
+
+	if (!root.at || stat(root.at, &st) != 0)
+		return error_set_errno(err, "%.*s", SLICE_ARG(options->dir));
 	if (!check_common(lint, false, err) || !list(lint->src, "events", &events, err))
 		return false;
 	for (size_t i = 0; i < events.count; i++)

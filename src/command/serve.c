@@ -18,6 +18,7 @@
 #include "base/metrics.h"
 #include "command/service.h"
 #include "command/version.h"
+#include "command/watch.h"
 #include "forward/forwarder.h"
 #include "http/server.h"
 #include "journal/journal.h"
@@ -153,15 +154,54 @@ static void look_at_journal(struct service *service)
 		atomic_store(&service->failed, true);
 }
 
+/* Watches what the current configuration wants watched, if that is not so already. A watch that cannot be had is no
+ * reason to stop: reloading by hand is still there. */
+static void set_watch(struct watch *watch, bool anew)
+{
+	struct error err = { 0 };
+	struct snapshot *snap = snapshot_current();
+	struct slice dir = snap && snap->cfg->catalog.watch ? snap->cfg->catalog.dir : SLICE_NONE;
+	if ((anew || !slice_equal(dir, slice_of(watch->dir))) && !watch_set(watch, dir, &err))
+		log_warn("catalog_not_watched", "error=%s", err.message);
+	snapshot_release(&snap);
+}
+
+/* Watches anew before it reads: what changes in between is noticed again. */
+static void follow_catalog(struct service *service, struct watch *watch)
+{
+	struct error err = { 0 };
+	set_watch(watch, true);
+	(void)service_reload(service, &err);
+}
+
+static int sooner_ms(int due_ms)
+{
+	return due_ms >= 0 && due_ms < LOOK_MS ? due_ms : LOOK_MS;
+}
+
 static void wait_for_end(struct service *service, int signal_fd)
 {
-	struct pollfd fds[] = { { .fd = signal_fd, .events = POLLIN }, { .fd = fatal_fd, .events = POLLIN } };
+	struct watch watch;
+	uint64_t generation = 0;
+	watch_init(&watch);
 	while (!atomic_load(&service->failed)) {
-		int ready = poll(fds, 2, LOOK_MS);
+		if (generation != snapshot_generation()) { /* whoever reloaded may have moved the folder */
+			generation = snapshot_generation();
+			set_watch(&watch, false);
+		}
+		struct pollfd fds[] = { { .fd = signal_fd, .events = POLLIN },
+			                { .fd = fatal_fd, .events = POLLIN },
+			                { .fd = watch.fd, .events = POLLIN } };
+		int ready = poll(fds, 3, sooner_ms(watch_due_ms(&watch, clock_monotonic_ms())));
 		if (ready > 0 && (fds[0].revents & POLLIN) && take_signal(service, signal_fd))
-			return;
+			break;
+		if (ready > 0 && (fds[2].revents & POLLIN))
+			watch_read(&watch, clock_monotonic_ms());
+		if (watch_due_ms(&watch, clock_monotonic_ms()) == 0)
+			follow_catalog(service, &watch);
 		look_at_journal(service);
 	}
+	watch_fini(&watch);
 }
 
 static void close_all(struct service *service)
