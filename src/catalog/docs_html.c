@@ -223,6 +223,20 @@ static void put_examples(struct page *p, const struct docs_version *v)
 	put(p, "</details>\n");
 }
 
+/* A paragraph with a value, or with those of a list. */
+static void put_one_or_more(struct page *p, const char *before, struct spot at)
+{
+	if (!at.node)
+		return;
+	if (spot_type(at) == JSON_ARRAY) {
+		put_list(p, before, at);
+	} else {
+		put(p, before);
+		put_node(p, at);
+	}
+	put(p, "</p>\n");
+}
+
 static void put_aliases(struct page *p, const struct docs_version *v)
 {
 	struct spot events = v->aliases.node ? spot_get(v->aliases, SLICE("event")) : v->aliases;
@@ -231,20 +245,17 @@ static void put_aliases(struct page *p, const struct docs_version *v)
 
 	if (!v->aliases.node)
 		return;
-	put(p, "<h3>Other names</h3>\n<p>");
-	if (events.node && spot_type(events) == JSON_STRING) {
-		put(p, "The event is also known as ");
-		put_node(p, events);
-	} else {
-		put_list(p, "The event is also known as ", events);
-	}
-	put(p, "</p>\n<ul>");
+	put(p, "<h3>Other names</h3>\n");
+	put_one_or_more(p, "<p>The event is also known as ", events);
+	put(p, "<ul>");
 	while (names.node && spot_next_member(&p->docs->src, names, &m)) {
 		put_element(p, "<li><code>", m.name, "</code> is ");
 		put_node(p, m.value);
 		put(p, "</li>");
 	}
 	put(p, "</ul>\n");
+	put_one_or_more(p, "<p>Left out: ", spot_get(v->aliases, SLICE("drop")));
+	put_one_or_more(p, "<p>Computed: ", spot_get(v->aliases, SLICE("compute")));
 }
 
 static void put_change(void *context, const struct change *change)

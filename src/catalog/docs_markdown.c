@@ -173,6 +173,8 @@ static void put_aliases(struct sheet *s, const struct docs_version *v)
 		put_code(s, spot_text(&s->docs->src, m.value));
 		put(s, "\n");
 	}
+	put_list(s, "- left out: ", spot_get(v->aliases, SLICE("drop")));
+	put(s, "\n");
 }
 
 static void put_change(void *context, const struct change *change)

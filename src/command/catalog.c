@@ -1,6 +1,7 @@
 /* `headgate catalog lint|diff|…`. Exit codes: 0 nothing to say against it, 65 the schemas are wrong. */
 #include "command/catalog.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 #include "catalog/docs.h"
@@ -100,6 +101,7 @@ static bool write_docs(const struct command_line *line, const struct catalog *ca
 	buffer_init(&text, NULL);
 	docs.out = &text;
 	struct slice version = slice_of(name), event = slice_split(&version, '/');
+	assert(write || name);
 	if (!name)
 		ok = write(&docs, err);
 	else if (catalog_find(cat, event, version.at ? version : SLICE_NONE, &schema) != CATALOG_FOUND)

@@ -39,6 +39,15 @@ group_check() {
 	need has_command cppcheck cppcheck "static checks"
 }
 
+has_browser() { has_command chromium || has_command chromium-browser || has_command google-chrome; }
+# Fetched once for each state of the lock file.
+fetch_packages() {
+	local lock=tests/package-lock.json mark=tests/node_modules/.fetched
+	cmp -s $lock $mark && return
+	(cd tests && npm ci --ignore-scripts --no-audit --no-fund >/dev/null 2>&1) && cp $lock $mark && return
+	echo "npm ci failed in tests/" >&2
+	return 1
+}
 group_test() {
 	group_build
 	need has_header cmocka.h libcmocka-dev "unit tests"
@@ -50,6 +59,8 @@ group_test() {
 	need has_command curl curl "examples of the README"
 	need has_command openssl openssl "a certificate for the proxy"
 	need has_command systemd-analyze systemd "judges the unit of deploy/"
+	need has_command npm npm "fetches what the tests of the catalog's documents use (tests/package.json)"
+	need has_browser "" chromium "the browser that the catalog's page is looked at in"
 }
 
 group_bench() {
@@ -94,8 +105,12 @@ install_debian() {
 }
 
 [ $# -gt 0 ] || { sed -n '2s/^# //p' "$0" >&2; exit 64; }
+finish() {
+	case " $* " in *" test "*) fetch_packages || exit 1 ;; esac
+	exit 0
+}
 collect "$@"
-[ ${#missing[@]} -eq 0 ] && exit 0
+[ ${#missing[@]} -eq 0 ] && finish "$@"
 
 printf 'missing for %s:\n' "$*" >&2
 printf '%s\n' "${reasons[@]}" >&2
@@ -112,7 +127,7 @@ if ! install_debian "${missing[@]}" >"$log" 2>&1; then
 fi
 rm -f "$log"
 collect "$@"
-[ ${#missing[@]} -eq 0 ] && exit 0
+[ ${#missing[@]} -eq 0 ] && finish "$@"
 printf 'installed, but still not usable:\n' >&2
 printf '%s\n' "${reasons[@]}" >&2
 exit 1
