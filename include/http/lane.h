@@ -52,7 +52,6 @@ struct lane {
 
 	struct snapshot *snap;
 	int64_t now_ms;   /* monotonic, of this turn */
-	int64_t wall_ms;  /* of this turn */
 	int64_t sweep_ms; /* when connections are looked at next */
 	uint64_t commits; /* turns committed */
 	bool has_settled; /* a request was settled since the daemon ran last */

@@ -13,6 +13,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "http/admission.h"
 #include "http/answer.h"
 #include "http/catalog_routes.h"
@@ -242,7 +243,8 @@ static enum MHD_Result exchange_submit(struct exchange *ex)
 	req->connection.user_agent = ex->head.user_agent;
 	req->connection.gpc = slice_equal(slice_trim(ex->head.gpc), SLICE("1"));
 	req->idempotency_key = ex->head.idempotency_key;
-	req->received_ms = lane->wall_ms;
+	/* not the turn's: an event of this moment must not look as if it came from the future */
+	req->received_ms = clock_wall_ms();
 	req->ready = on_ready;
 	req->owner = ex;
 	ex->commits_seen = lane->commits;

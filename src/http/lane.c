@@ -130,7 +130,6 @@ struct lane *lane_create(struct http_shared *shared, uint32_t index, int listen_
 	lane->listen_fd = listen_fd;
 	lane->epoll_fd = lane->wake_fd = -1;
 	lane->now_ms = clock_monotonic_ms();
-	lane->wall_ms = clock_wall_ms();
 	hash_random(&lane->random, sizeof(lane->random));
 	if (!lane_open(lane, err))
 		lane_destroy(&lane);
@@ -151,7 +150,6 @@ static void lane_stop_listening(struct lane *lane)
 static void lane_refresh(struct lane *lane)
 {
 	lane->now_ms = clock_monotonic_ms();
-	lane->wall_ms = clock_wall_ms();
 	if (lane->snap->generation == snapshot_generation())
 		return;
 	struct snapshot *snap = snapshot_current();
