@@ -71,6 +71,7 @@ async function unitTests() {
 		if (code !== 0 && failed === 0) failed = 1; // crashed, timed out, or a sanitizer spoke at exit
 		if (code === 0 && passed + skipped === 0) failed = 1; // a program without tests proves nothing
 		console.log(`unit ${name}: ${passed} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ''}${timedOut ? ', timed out' : ''}`);
+		for (const line of output.split('\n')) if (/ tests passed/.test(line)) console.log(`    ${line}`); // of a public suite
 		if (failed) console.log(output.split('\n').slice(-80).join('\n'));
 		add(name, { passed, failed, skipped });
 	}
