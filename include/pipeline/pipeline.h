@@ -52,7 +52,7 @@ struct pipeline_options {
 	struct journal *journal;
 	uint32_t lane;
 	struct dedup *dedup;
-	bool commit_at_once; /* durability `os`: each request is written as it comes; else once a loop turn */
+	bool commit_at_once; /* for callers without loop turns: each request is written as it comes */
 };
 
 struct pipeline *pipeline_create(const struct pipeline_options *options, struct error *err);

@@ -1,7 +1,6 @@
 /* `headgate validate --schema FILE [--map URI=DIR]... [--assert-format] DOCS`: any schema against any documents, one a
  * line, by the rules of JSON Schema, without configuration or catalog. What the schema refers to is read beside it, from
  * the folders mapped, or built in; never from the network. Blank lines are passed over and not counted. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -9,6 +8,7 @@
 #include "base/file.h"
 #include "catalog/schema.h"
 #include "command/command.h"
+#include "command/judge_lines.h"
 
 #define SCHEMA_MEMORY_BYTES ((size_t)1 << 30)
 #define SCHEMA_BYTES ((size_t)64 << 20)
@@ -20,7 +20,7 @@ struct judging {
 	const struct schema *schema;
 	const char *name;
 	FILE *file;
-	uint32_t lines, invalid;
+	uint32_t invalid;
 };
 
 /* "URI=DIR", cut at the last "=". */
@@ -69,45 +69,14 @@ static const struct schema *compile(const struct command_line *line, struct aren
 	return schema_compile_text(text, &options, arena, err);
 }
 
-/* One verdict for one line; false if it could not be written. */
-static bool judge_line(struct judging *run, struct slice text, struct arena *arena, struct error *err)
+static void judge_line(void *context, struct slice line, uint32_t index, struct arena *arena, struct buffer *out)
 {
 	const struct json_options options = { .depth_max = DOCUMENT_DEPTH_MAX, .nodes_max = DOCUMENT_NODES_MAX };
+	struct judging *run = context;
 	struct json_doc doc = { 0 };
-	struct buffer out;
 	size_t offset = 0;
-	arena_reset(arena);
-	buffer_init(&out, arena);
-	enum json_result result = json_scan(&doc, text, &options, arena, &offset);
-	bool valid = draft_judge_document(run->schema, result, &doc, 0, run->lines++, arena, &out);
-	run->invalid += !valid;
-	buffer_append_char(&out, '\n');
-	if (out.failed || arena->overflowed)
-		return error_set(err, ERROR_MEMORY, "%s: line %u: out of memory", run->name, run->lines);
-	if (fwrite(out.at, 1, out.len, stdout) != out.len)
-		return error_set_errno(err, "standard output");
-	return true;
-}
-
-static bool judge_all(struct judging *run, struct error *err)
-{
-	char *text = NULL;
-	size_t capacity = 0;
-	struct arena arena;
-	bool ok = true;
-	arena_init(&arena, DOCUMENT_MEMORY_BYTES);
-	for (ssize_t len; ok && (len = getline(&text, &capacity, run->file)) >= 0;) {
-		struct slice line = slice_trim((struct slice) { text, (size_t)len });
-		if (line.len)
-			ok = judge_line(run, line, &arena, err);
-	}
-	if (ok && ferror(run->file))
-		ok = error_set_errno(err, "%s", run->name);
-	if (ok && fflush(stdout) != 0)
-		ok = error_set_errno(err, "standard output");
-	arena_fini(&arena);
-	free(text);
-	return ok;
+	enum json_result result = json_scan(&doc, line, &options, arena, &offset);
+	run->invalid += !draft_judge_document(run->schema, result, &doc, 0, index, arena, out);
 }
 
 int command_validate_schema(const struct command_line *line)
@@ -120,7 +89,8 @@ int command_validate_schema(const struct command_line *line)
 	run.schema = compile(line, &arena, &err);
 	if (run.schema) {
 		run.file = is_stdin ? stdin : fopen(run.name, "re");
-		ok = run.file ? judge_all(&run, &err) : error_set_errno(&err, "%s", run.name);
+		ok = run.file ? judge_lines(run.file, run.name, DOCUMENT_MEMORY_BYTES, judge_line, &run, &err)
+		              : error_set_errno(&err, "%s", run.name);
 	}
 	if (run.file && !is_stdin)
 		fclose(run.file);

@@ -1,6 +1,6 @@
 /* One lane's pipeline. A request is judged whole, its new events and dead letters are appended to the lane's batch, and
- * it is settled when the batch is durable: in mode `os` at once, in mode `disk` at the end of the loop turn together
- * with all others of the turn. A failed batch makes every event of it `retry`, releases its reservations, and nothing of
+ * it is settled when the batch is durable: at the end of the loop turn, together with all others of the turn (or at once
+ * where the caller has no turns: commit_at_once). A failed batch makes every event of it `retry`, releases its reservations, and nothing of
  * it counts. An event that waits for a copy in another lane is settled by a post to this lane's mailbox. */
 #include "pipeline/pipeline.h"
 
