@@ -65,6 +65,8 @@ struct journal_lane {
 	struct journal_file *spares;           /* keeper: by ->chain */
 	unsigned spare_count;                  /* keeper */
 	_Atomic bool needs_file;               /* the last file was abandoned: no headroom before the next one stands */
+	_Atomic bool
+	        stuck; /* the last file could not be made: whatever the measure says, there is room once one could */
 	_Atomic bool headroom;
 	_Atomic int64_t retry_at_ms;           /* after a failure: no file is taken or prepared before */
 	_Atomic int64_t sync_since_ms;         /* a sync on the answer path runs since; 0: none */
@@ -149,8 +151,10 @@ void journal_lane_publish(struct journal_lane *lane, struct journal_file *file);
 void journal_shrink_used(struct journal *journal, uint64_t bytes);
 /* True while a failed write keeps the lane from its next attempt. */
 bool journal_lane_waits(const struct journal_lane *lane);
-/* True if `size` more bytes keep budget and reserve. */
+/* True if `size` more bytes keep budget and reserve, by the last measure. */
 bool journal_can_grow(const struct journal *journal, uint64_t size);
+/* … and the lane's last attempt to make a file did not fail. */
+bool journal_lane_can_grow(const struct journal_lane *lane, uint64_t size);
 /* fdatasync, timed and counted; `since` shows it while it runs. On failure the journal is marked failed: final. */
 MUST_CHECK bool journal_sync_fd(struct journal *journal, int fd, _Atomic int64_t *since, struct error *err);
 void journal_count_failure(const char *call);

@@ -74,8 +74,8 @@ static bool fill(struct journal *journal, int fd, uint64_t size, bool (*pause)(s
 	return true;
 }
 
-struct journal_file *journal_file_prepare(struct journal_lane *lane, uint64_t size,
-                                          bool (*pause)(struct journal *journal), struct error *err)
+static struct journal_file *prepare(struct journal_lane *lane, uint64_t size, bool (*pause)(struct journal *journal),
+                                    struct error *err)
 {
 	char name[JOURNAL_NAME_BYTES], path[JOURNAL_PATH_BYTES];
 	snprintf(name, sizeof(name), "next-%" PRIu64 ".pre", atomic_fetch_add(&lane->journal->serial, 1));
@@ -99,6 +99,18 @@ struct journal_file *journal_file_prepare(struct journal_lane *lane, uint64_t si
 		journal_file_drop(lane, &file);
 		return NULL;
 	}
+	return file;
+}
+
+struct journal_file *journal_file_prepare(struct journal_lane *lane, uint64_t size,
+                                          bool (*pause)(struct journal *journal), struct error *err)
+{
+	struct error own = { 0 };
+	if (!err)
+		err = &own;
+	struct journal_file *file = prepare(lane, size, pause, err);
+	if (file || err->code != ERROR_UNAVAILABLE)
+		atomic_store(&lane->stuck, !file);
 	return file;
 }
 
@@ -177,6 +189,11 @@ bool journal_can_grow(const struct journal *journal, uint64_t size)
 	if (options->disk_budget_bytes && atomic_load(&journal->used_bytes) + size > options->disk_budget_bytes)
 		return false;
 	return atomic_load(&journal->free_bytes) >= options->reserve_bytes + size;
+}
+
+bool journal_lane_can_grow(const struct journal_lane *lane, uint64_t size)
+{
+	return !atomic_load(&lane->stuck) && journal_can_grow(lane->journal, size);
 }
 
 bool journal_sync_fd(struct journal *journal, int fd, _Atomic int64_t *since, struct error *err)

@@ -265,7 +265,7 @@ static void decide_headroom(struct journal *journal, struct journal_lane *lane)
 {
 	bool had = atomic_load(&lane->headroom), prepared = atomic_load(&lane->prepared) != NULL;
 	/* Once gone, it comes back only with some distance to the edge. */
-	bool enough = prepared || journal_can_grow(journal, journal_smallest_file(journal) * (had ? 1 : 2)) ||
+	bool enough = prepared || journal_lane_can_grow(lane, journal_smallest_file(journal) * (had ? 1 : 2)) ||
 	              (had && tail_room(lane) >= journal_margin(journal));
 	if (atomic_load(&lane->needs_file) && (!prepared || journal_lane_waits(lane)))
 		enough = false;

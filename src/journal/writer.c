@@ -222,8 +222,8 @@ static struct journal_file *take_file(struct journal_writer *writer, size_t need
 		size = JOURNAL_INLINE_FILE_BYTES;
 	if (size > journal->file_bytes)
 		size = journal->file_bytes;
-	if (!journal_can_grow(journal, size)) {
-		error_set(err, ERROR_NO_SPACE, "disk budget or reserve reached");
+	if (!journal_lane_can_grow(lane, size)) {
+		error_set(err, ERROR_NO_SPACE, "disk budget or reserve reached, or the disk is full");
 		return NULL;
 	}
 	return journal_file_prepare(lane, size, NULL, err);
@@ -308,7 +308,7 @@ static void add_relaxed(_Atomic uint64_t *to, uint64_t amount)
 static bool runs_out(const struct journal_writer *writer)
 {
 	return room(writer->file) < journal_margin(writer->journal) && !atomic_load(&writer->lane->prepared) &&
-	       !journal_can_grow(writer->journal, journal_smallest_file(writer->journal));
+	       !journal_lane_can_grow(writer->lane, journal_smallest_file(writer->journal));
 }
 
 static void publish(struct journal_writer *writer, struct commit *commit)
