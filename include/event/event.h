@@ -42,10 +42,18 @@ struct event_warning {
 	struct slice path, rule;
 };
 
-/* One identifier: a member of `ids`, or one of the top-level ids. */
+/* One identifier: a member of `ids`, one of the top-level ids, or one that the server gave. */
 struct event_id_pair {
 	struct slice name;
-	uint32_t value; /* node: a string or an integer */
+	uint32_t value;    /* node: a string or an integer; 0: `text` instead */
+	struct slice text; /* nothing in it needs escaping */
+};
+
+/* A change to the event's own bytes on their way out: the value at `node` is written as `text` (JSON), or, where text.at
+ * is NULL, left out together with its name. */
+struct event_edit {
+	uint32_t node;
+	struct slice text;
 };
 
 struct event_limits {
@@ -59,16 +67,34 @@ struct event_purpose {
 	const char *basis; /* "event", "default" */
 };
 
+/* How far consent lets an event go: `applied` of the wire contract. */
+enum consent_applied { CONSENT_KEPT, CONSENT_REDUCED, CONSENT_STRIPPED, CONSENT_DROPPED };
+
 struct event_consent {
 	struct event_purpose *at;
 	uint32_t count;
 	bool gpc;
+	enum consent_applied applied;
 };
 
 /* Facts of the connection that events of browser and app sources take over. Empty: not known. */
 struct event_connection {
 	struct slice ip, user_agent;
-	bool gpc; /* Sec-GPC: 1 */
+	struct slice cookies; /* the header Cookie */
+	struct slice host;    /* the header Host */
+	struct slice referer;
+	struct slice country;                             /* ISO 3166-1 alpha-2, told by a trusted proxy */
+	struct slice hint_ua, hint_mobile, hint_platform; /* Sec-CH-UA, -Mobile, -Platform */
+	bool is_https;                                    /* as a trusted proxy says */
+	bool gpc;                                         /* Sec-GPC: 1 */
+	bool dnt;                                         /* DNT: 1 */
+};
+
+/* A visit: what the canonical event's `session` says. */
+struct event_session {
+	bool known; /* else none of it is written */
+	bool start, first;
+	uint32_t number; /* 0: not known */
 };
 
 struct event {
@@ -100,7 +126,13 @@ struct event {
 	bool payload_allowed; /* a dead letter may carry the payload */
 	struct event_id_pair ids[EVENT_IDS_MAX];
 	uint32_t id_count;
-	bool ids_overflowed;            /* told once */
+	bool ids_overflowed; /* told once */
+	bool ids_linked;     /* the first event on which user_id and anonymous_id meet */
+	struct event_session session;
+	struct event_edit *edits; /* by node; arena */
+	uint32_t edit_count, edit_capacity;
+	struct slice added_context;     /* further members of `context`, `"name":value,…`; empty: none */
+	struct slice user_hashed;       /* the object `user.hashed`; empty: none */
 	struct event_warning *warnings; /* arena; EVENT_WARNINGS_MAX of them, NULL: none */
 	uint32_t warning_count;
 };
@@ -118,7 +150,15 @@ struct violations *event_errors(struct event *ev, struct arena *arena);
 void event_warn(struct event *ev, struct arena *arena, struct slice path, struct slice rule);
 /* The identifier of that name, or SLICE_NONE: raw inner text of the string, or the integer's digits. */
 struct slice event_id_find(const struct event *ev, struct slice name);
+/* The same of one pair. */
+struct slice event_id_text(const struct event *ev, const struct event_id_pair *pair);
+/* The value at `node` goes out as `text`, JSON that lies in the arena; SLICE_NONE: it is left out with its name. The last
+ * edit of a node counts; within a value that is replaced or left out none does. */
+void event_edit(struct event *ev, uint32_t node, struct slice text, struct arena *arena);
+/* The edit of that node, or NULL. */
+const struct event_edit *event_edit_find(const struct event *ev, uint32_t node);
 
+const char *consent_applied_name(enum consent_applied applied);
 const char *verdict_name(enum verdict verdict);
 const char *reject_reason_name(enum reject_reason reason);
 const char *reject_reason_text(enum reject_reason reason);

@@ -16,6 +16,8 @@ struct event_origin {
 	bool (*knows_name)(const struct event_schema *schema, struct slice name);
 };
 
+/* The value at a node of the event's document, less white space, with the event's edits. Nothing for one left out. */
+void event_write_node(const struct event *ev, uint32_t node, struct buffer *out);
 /* One JSON object without insignificant white space. Values are copied as bytes. */
 void event_write_canonical(const struct event *ev, const struct event_origin *origin, struct buffer *out);
 /* `payload_max` bounds the payload; a larger one is left out. */

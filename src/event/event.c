@@ -18,6 +18,12 @@ static const char *const reason_texts[REASON_count] = {
 #undef REASON
 };
 
+const char *consent_applied_name(enum consent_applied applied)
+{
+	static const char *const names[] = { "kept", "reduced", "stripped", "dropped" };
+	return names[applied];
+}
+
 const char *verdict_name(enum verdict verdict)
 {
 	return verdict_names[verdict];
@@ -67,13 +73,18 @@ void event_warn(struct event *ev, struct arena *arena, struct slice path, struct
 		ev->warnings[ev->warning_count++] = (struct event_warning) { path, rule };
 }
 
+struct slice event_id_text(const struct event *ev, const struct event_id_pair *pair)
+{
+	if (!pair->value)
+		return pair->text;
+	return json_type_of(ev->doc, pair->value) == JSON_STRING ? json_inner(ev->doc, pair->value)
+	                                                         : json_raw(ev->doc, pair->value);
+}
+
 struct slice event_id_find(const struct event *ev, struct slice name)
 {
-	for (uint32_t i = 0; i < ev->id_count; i++) {
-		if (!slice_equal(ev->ids[i].name, name))
-			continue;
-		return json_type_of(ev->doc, ev->ids[i].value) == JSON_STRING ? json_inner(ev->doc, ev->ids[i].value)
-		                                                              : json_raw(ev->doc, ev->ids[i].value);
-	}
+	for (uint32_t i = 0; i < ev->id_count; i++)
+		if (slice_equal(ev->ids[i].name, name))
+			return event_id_text(ev, &ev->ids[i]);
 	return SLICE_NONE;
 }

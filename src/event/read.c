@@ -189,7 +189,7 @@ static void take_id(struct event *ev, struct slice name, uint32_t node, struct s
 	} else if (is_placeholder(value)) {
 		event_warn(ev, arena, arena_copy(arena, path), SLICE("placeholder_id"));
 	} else if (ev->id_count < EVENT_IDS_MAX) {
-		ev->ids[ev->id_count++] = (struct event_id_pair) { name, node };
+		ev->ids[ev->id_count++] = (struct event_id_pair) { .name = name, .value = node };
 	} else if (!ev->ids_overflowed) {
 		ev->ids_overflowed = true;
 		event_refuse(ev, arena, REASON_MEMBER_WRONG, SLICE("/ids"), SLICE("maxProperties"),

@@ -47,7 +47,7 @@ static struct slice key_in_ids(const struct event *ev, struct slice name, struct
 {
 	for (uint32_t i = 0; i < ev->id_count; i++)
 		if (slice_equal(ev->ids[i].name, name))
-			return scalar_text(ev->doc, ev->ids[i].value, arena);
+			return ev->ids[i].value ? scalar_text(ev->doc, ev->ids[i].value, arena) : ev->ids[i].text;
 	return SLICE_NONE;
 }
 

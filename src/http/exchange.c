@@ -18,6 +18,7 @@
 #include "http/answer.h"
 #include "http/catalog_routes.h"
 #include "http/counters.h"
+#include "http/facts.h"
 #include "http/gzip.h"
 
 #define FREE_MAX 64
@@ -177,19 +178,6 @@ static enum MHD_Result exchange_take_body(struct exchange *ex, struct slice piec
 	return MHD_YES;
 }
 
-static struct slice client_address(struct exchange *ex)
-{
-	const struct config *cfg = ex->snap->cfg;
-	const struct http_head *head = &ex->head;
-
-	if (!cfg->http.trusted_proxies_count || !head->forwarded_count || head->forwarded_count > HEAD_FORWARDED_MAX)
-		return ex->conn->peer_text;
-	struct address client = address_of_client(&ex->conn->peer, head->forwarded_for, head->forwarded_count,
-	                                          cfg->http.trusted_proxies, cfg->http.trusted_proxies_count);
-	char *text = arena_alloc(&ex->arena, ADDRESS_TEXT_BYTES);
-	return text ? (struct slice) { text, address_format(&client, text) } : SLICE_NONE;
-}
-
 static enum MHD_Result exchange_answer(struct exchange *ex)
 {
 	struct protocol_answer from;
@@ -239,9 +227,7 @@ static enum MHD_Result exchange_submit(struct exchange *ex)
 	req->input.method = (enum protocol_method)ex->framing.method;
 	req->input.query = ex->target.query;
 	req->input.body = body;
-	req->connection.ip = client_address(ex);
-	req->connection.user_agent = ex->head.user_agent;
-	req->connection.gpc = slice_equal(slice_trim(ex->head.gpc), SLICE("1"));
+	facts_collect(ex, &req->connection);
 	req->idempotency_key = ex->head.idempotency_key;
 	/* not the turn's: an event of this moment must not look as if it came from the future */
 	req->received_ms = clock_wall_ms();

@@ -38,6 +38,12 @@ static const struct header {
 	HEADER("user-agent", user_agent, HEADER_FIRST),
 	HEADER("referer", referer, HEADER_FIRST),
 	HEADER("sec-gpc", gpc, HEADER_FIRST),
+	HEADER("dnt", dnt, HEADER_FIRST),
+	HEADER("cookie", cookie, HEADER_FIRST),
+	HEADER("sec-ch-ua", hint_ua, HEADER_FIRST),
+	HEADER("sec-ch-ua-mobile", hint_mobile, HEADER_FIRST),
+	HEADER("sec-ch-ua-platform", hint_platform, HEADER_FIRST),
+	HEADER("x-forwarded-proto", forwarded_proto, HEADER_FIRST),
 	HEADER("x-request-id", request_id, HEADER_FIRST),
 #undef HEADER
 #undef HEADER_FLAGGED

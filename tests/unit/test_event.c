@@ -254,6 +254,37 @@ static int tear_down(void **state)
 	return 0;
 }
 
+static uint32_t node_at(const char *pointer)
+{
+	return json_pointer_get(&doc, 0, slice_of(pointer));
+}
+
+static void assert_written(const char *wanted)
+{
+	struct buffer out;
+	buffer_init(&out, &arena);
+	event_write_node(&ev, ev.member[EVENT_MEMBER_PROPERTIES], &out);
+	assert_slice(buffer_slice(&out), wanted);
+}
+
+/* What is not edited keeps its bytes; what is left out takes its name and one comma with it. */
+static void test_edits(void **state)
+{
+	(void)state;
+	read_event("{\"event\":\"a\",\"properties\":{\"a\": 1.0,\"b\":{\"c\":\"x\", \"d\":[1,{\"e\":2}]},\"f\":3}}");
+	assert_written("{\"a\":1.0,\"b\":{\"c\":\"x\",\"d\":[1,{\"e\":2}]},\"f\":3}");
+	event_edit(&ev, node_at("/properties/f"), SLICE_NONE, &arena);
+	event_edit(&ev, node_at("/properties/b/d/1/e"), SLICE("\"y\""), &arena);
+	assert_written("{\"a\":1.0,\"b\":{\"c\":\"x\",\"d\":[1,{\"e\":\"y\"}]}}");
+	event_edit(&ev, node_at("/properties/b/c"), SLICE_NONE, &arena);
+	event_edit(&ev, node_at("/properties/a"), SLICE_NONE, &arena);
+	assert_written("{\"b\":{\"d\":[1,{\"e\":\"y\"}]}}");
+	event_edit(&ev, node_at("/properties/b"), SLICE("null"), &arena);
+	assert_written("{\"b\":null}");
+	event_edit(&ev, node_at("/properties/b"), SLICE_NONE, &arena);
+	assert_written("{}");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -265,6 +296,7 @@ int main(void)
 		cmocka_unit_test(test_canonical_keeps_bytes),
 		cmocka_unit_test(test_connection_overrides_browser_context),
 		cmocka_unit_test(test_dead_letter_withholds),
+		cmocka_unit_test(test_edits),
 		cmocka_unit_test(test_headers_round_trip),
 		cmocka_unit_test(test_key_takes_the_first_present),
 	};

@@ -1,0 +1,58 @@
+/* What the person allowed, in the canonical event: the outcome per purpose, what decided it, and the statements. */
+#include "event/canonical.h"
+
+static bool is_purpose(const struct event *ev, const struct json_doc *doc, uint32_t key)
+{
+	for (uint32_t i = 0; i < ev->consent.count; i++)
+		if (json_string_equals(doc, key, ev->consent.at[i].purpose))
+			return true;
+	return false;
+}
+
+/* The raw statements beside the purposes: TCF, GPP and Google strings, time, version, method. gpc is written apart. */
+static void put_consent_statements(struct buffer *out, const struct event *ev)
+{
+	uint32_t consent = ev->member[EVENT_MEMBER_CONSENT];
+	if (!consent)
+		return;
+	const struct json_node *nodes = ev->doc->nodes;
+	for (uint32_t key = consent + 1; key < nodes[consent].next; key = nodes[key + 1].next) {
+		if (is_purpose(ev, ev->doc, key) || json_string_equals(ev->doc, key, SLICE("gpc")) ||
+		    nodes[key + 1].type == JSON_NULL)
+			continue;
+		buffer_append_char(out, ',');
+		buffer_append(out, json_raw(ev->doc, key));
+		buffer_append_char(out, ':');
+		event_write_node(ev, key + 1, out);
+	}
+}
+
+void canonical_put_consent(struct buffer *out, const struct event *ev)
+{
+	static const struct slice states[] = { [CONSENT_UNKNOWN] = { "unknown", 7 },
+		                               [CONSENT_DENIED] = { "denied", 6 },
+		                               [CONSENT_GRANTED] = { "granted", 7 } };
+	PUT(out, ",\"consent\":{");
+	for (uint32_t i = 0; i < ev->consent.count; i++) {
+		json_write_string(out, ev->consent.at[i].purpose);
+		PUT(out, ":\"");
+		buffer_append(out, states[ev->consent.at[i].state]);
+		PUT(out, "\",");
+	}
+	PUT(out, "\"basis\":{");
+	for (uint32_t i = 0; i < ev->consent.count; i++) {
+		if (i)
+			buffer_append_char(out, ',');
+		json_write_string(out, ev->consent.at[i].purpose);
+		PUT(out, ":\"");
+		buffer_append(out, slice_of(ev->consent.at[i].basis));
+		buffer_append_char(out, '"');
+	}
+	buffer_append_char(out, '}');
+	if (ev->consent.gpc)
+		PUT(out, ",\"gpc\":true");
+	put_consent_statements(out, ev);
+	PUT(out, ",\"applied\":\"");
+	buffer_append(out, slice_of(consent_applied_name(ev->consent.applied)));
+	PUT(out, "\"}");
+}

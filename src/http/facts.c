@@ -1,0 +1,42 @@
+/* What only a proxy can know (the client's address, the scheme, the country) is believed of trusted proxies alone: from
+ * anybody else it is a claim of the client's. */
+#include "http/facts.h"
+
+static bool is_behind_trusted_proxy(const struct exchange *ex)
+{
+	const struct config *cfg = ex->snap->cfg;
+
+	return cfg->http.trusted_proxies_count &&
+	       address_is_in(&ex->conn->peer, cfg->http.trusted_proxies, cfg->http.trusted_proxies_count);
+}
+
+static struct slice client_address(struct exchange *ex)
+{
+	const struct config *cfg = ex->snap->cfg;
+	const struct http_head *head = &ex->head;
+
+	if (!cfg->http.trusted_proxies_count || !head->forwarded_count || head->forwarded_count > HEAD_FORWARDED_MAX)
+		return ex->conn->peer_text;
+	struct address client = address_of_client(&ex->conn->peer, head->forwarded_for, head->forwarded_count,
+	                                          cfg->http.trusted_proxies, cfg->http.trusted_proxies_count);
+	char *text = arena_alloc(&ex->arena, ADDRESS_TEXT_BYTES);
+	return text ? (struct slice) { text, address_format(&client, text) } : SLICE_NONE;
+}
+
+void facts_collect(struct exchange *ex, struct event_connection *out)
+{
+	const struct http_head *head = &ex->head;
+
+	out->ip = client_address(ex);
+	out->user_agent = head->user_agent;
+	out->cookies = head->cookie;
+	out->host = head->host;
+	out->referer = head->referer;
+	out->hint_ua = head->hint_ua;
+	out->hint_mobile = head->hint_mobile;
+	out->hint_platform = head->hint_platform;
+	out->gpc = slice_equal(slice_trim(head->gpc), SLICE("1"));
+	out->dnt = slice_equal(slice_trim(head->dnt), SLICE("1"));
+	out->is_https =
+	        is_behind_trusted_proxy(ex) && slice_equal_nocase(slice_trim(head->forwarded_proto), SLICE("https"));
+}
