@@ -1,13 +1,17 @@
 // Nothing arrives twice: by event id, by declared unique value, within a batch, across connections, after a restart.
 import assert from 'node:assert/strict';
 import http from 'node:http';
-import { after, before, test } from 'node:test';
+import { after, afterEach, before, test } from 'node:test';
+import { Ledger, assertBooks } from './lib/books.mjs';
 import { Headgate, SERVER_KEY, pageView, purchase, uniqueId } from './lib/headgate.mjs';
 
 let hg;
+let ledger;
 before(async () => {
 	hg = await Headgate.start({ config: { lanes: 4, sources: { dev: { dedup_group: 'shop' }, backend: { dedup_group: 'shop' } } } });
+	ledger = Ledger.watch(hg);
 });
+afterEach(() => assertBooks(hg, { ledger }));
 after(() => hg?.close());
 const tally = (a) => [a.status, a.json?.accepted, a.json?.duplicates, a.json?.rejected];
 

@@ -5,6 +5,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { assertBooks } from './lib/books.mjs';
 import { build, headgate, sleep } from './lib/headgate.mjs';
 import { Kafka } from './lib/kafka.mjs';
 
@@ -41,6 +42,7 @@ async function killRounds(hg, rounds, { longestMs = 900 } = {}) {
 		await hg.kill9();
 		await running.done;
 		await hg.restart();
+		if (round === 0 || round === rounds - 1) await assertBooks(hg, { deadlineMs: 60_000 });
 	}
 	return lines(join(hg.home, 'acked'));
 }
@@ -85,4 +87,5 @@ test('SIGTERM under load drains: exit 0, and what was answered is delivered once
 	const ids = filedIds(hg), set = new Set(ids);
 	assert.deepEqual(lines(join(hg.home, 'acked')).filter((id) => !set.has(id)).slice(0, 5), []);
 	assert.equal(ids.length, set.size);
+	await assertBooks(hg);
 });

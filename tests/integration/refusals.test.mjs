@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { Ledger, assertBooks } from './lib/books.mjs';
 import { Headgate, pageView, waitFor } from './lib/headgate.mjs';
 import { Kafka } from './lib/kafka.mjs';
 
@@ -20,6 +21,7 @@ const ids = (records) => records.map((r) => JSON.parse(r.value).event_id);
 test('records too large for their topic are isolated; their neighbours arrive', { timeout: 120_000 }, async () => {
 	await kafka.createTopic('small.events', { partitions: 2, config: { 'max.message.bytes': 4000 } });
 	const hg = await Headgate.start({ config: config({ events: 'small.events', rejected: 'small.rejected' }) });
+	const ledger = Ledger.watch(hg);
 	try {
 		const fit = Array.from({ length: 200 }, () => pageView());
 		const big = Array.from({ length: 3 }, (_, i) => pageView({ context: { page: { url: `https://shop.example/${'x'.repeat(1900)}`, title: 'y'.repeat(1000), referrer: `https://a.example/${'z'.repeat(1900)}` } }, user_id: `big-${i}` }));
@@ -37,6 +39,7 @@ test('records too large for their topic are isolated; their neighbours arrive', 
 		assert.equal(m.get('headgate_records_total', { state: 'poisoned' }), 3);
 		assert.equal(m.get('headgate_records_total', { state: 'delivered' }), 200);
 		assert.equal(m.get('headgate_records_total', { state: 'accepted' }), 203);
+		await assertBooks(hg, { ledger });
 	} catch (e) {
 		console.error(hg.stderr);
 		throw e;
@@ -47,6 +50,7 @@ test('records too large for their topic are isolated; their neighbours arrive', 
 
 test('a missing topic stalls, says so, and is no loss', { timeout: 120_000 }, async () => {
 	const hg = await Headgate.start({ config: config({ events: 'late.events', create: false }) });
+	const ledger = Ledger.watch(hg);
 	try {
 		const events = Array.from({ length: 20 }, () => pageView());
 		assert.equal((await hg.post(events)).status, 200);
@@ -57,11 +61,13 @@ test('a missing topic stalls, says so, and is no loss', { timeout: 120_000 }, as
 		}, { deadlineMs: 60_000, what: 'a stalled forwarder' });
 		assert.match(status.reason, /late\.events|does not answer|nknown/);
 		assert.equal(status.pending, 20);
+		await assertBooks(hg, { ledger, atRest: false });
 		assert.equal((await hg.admin('/readyz')).status, 200);
 		await kafka.createTopic('late.events', { partitions: 2 });
 		await hg.drained(60_000);
 		assert.deepEqual(new Set(ids(await kafka.consume('late.events'))), new Set(events.map((e) => e.event_id)));
 		assert.equal((await hg.status()).forwarder.state, 'running');
+		await assertBooks(hg, { ledger });
 	} catch (e) {
 		console.error(hg.stderr);
 		throw e;

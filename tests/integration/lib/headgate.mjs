@@ -110,6 +110,7 @@ export class Headgate {
 		delete env.HEADGATE_CACHE;
 		this.stderr = '';
 		this.stdout = '';
+		this.life = (this.life ?? 0) + 1; // processes on these data
 		const child = spawn(options.binary ?? binary, ['serve', '--config', this.configFile, '--data-dir', this.dataDir,
 			'--listen', options.listen ?? '127.0.0.1:0', '--admin', '127.0.0.1:0', ...(options.args ?? [])], { env, stdio: ['ignore', 'pipe', 'pipe'] });
 		this.child = child;
@@ -198,6 +199,17 @@ export class Headgate {
 			}
 		}
 		return out;
+	}
+	topics() {
+		const dir = join(this.dataDir, 'events');
+		return existsSync(dir) ? readdirSync(dir).sort() : [];
+	}
+	lineCount(topic) {
+		const dir = join(this.dataDir, 'events', topic);
+		if (!existsSync(dir)) return 0;
+		let count = 0;
+		for (const date of readdirSync(dir)) for (const hour of readdirSync(join(dir, date))) for (const byte of readFileSync(join(dir, date, hour))) count += byte === 10;
+		return count;
 	}
 	// A half line may be seen while the sink writes: looked at again.
 	async events(topic = 'headgate.events') {
