@@ -9,6 +9,7 @@
 #include "pipeline/snapshot.h"
 
 struct admin;
+struct audit_log;
 struct buffer;
 struct forwarder;
 struct http_server;
@@ -18,6 +19,7 @@ struct service {
 	struct config_options options;
 	struct snapshot *boot; /* config of the start: listeners, journal and sink keep to it */
 	struct journal *journal;
+	struct audit_log *audit;
 	struct dedup *dedup;
 	struct dedup_recovery recovery;
 	struct forwarder *forwarder;

@@ -105,6 +105,7 @@ struct journal {
 	_Atomic uint64_t serial;   /* of prepared files */
 	_Atomic size_t keys_bytes; /* held for files not yet indexed */
 	_Atomic bool failed;       /* SYNC_LOST */
+	bool unclean;              /* how the run before this one ended; set by the start */
 	_Atomic uint64_t quarantined_bytes, torn_tails, gaps;
 	_Atomic int64_t sync_since_ms; /* a background sync runs since; 0: none */
 	_Atomic uint32_t sequence;     /* futex word: grows with each commit */

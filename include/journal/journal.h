@@ -133,6 +133,7 @@ struct journal_stats {
 	uint64_t files;
 	uint64_t quarantined_bytes, torn_tails, gaps;
 	bool headroom;
+	bool unclean;                                    /* the run before this one was not stopped in order */
 	bool failed;                                     /* SYNC_LOST */
 	int64_t sync_running_ms;                         /* how long the sync in progress lasts; 0: none */
 	uint64_t accepted_events, accepted_dead_letters; /* committed since the log began */

@@ -20,6 +20,7 @@
 #include "command/version.h"
 #include "command/watch.h"
 #include "forward/forwarder.h"
+#include "holdings/audit_log.h"
 #include "http/server.h"
 #include "journal/journal.h"
 
@@ -85,6 +86,9 @@ static bool open_store(struct service *service, uint32_t lanes, struct error *er
 	service->journal = journal_open(&options, err);
 	if (!service->journal)
 		return false;
+	service->audit = audit_log_open(cfg->data_dir.at, journal_hash_key(service->journal), err);
+	if (!service->audit)
+		return false;
 	dedup_set_key(service->dedup, journal_hash_key(service->journal));
 	dedup_recovery_load(&service->recovery);
 	return true;
@@ -112,6 +116,23 @@ static bool open_listeners(struct service *service, uint32_t lanes, struct error
 		                             .reload = service_reload };
 	service->admin = admin_start(&admin, err);
 	return service->admin != NULL;
+}
+
+/* A start that had to mend something stands in the audit log, or there is no start. */
+static bool note_recovery(const struct service *service, struct error *err)
+{
+	struct journal_stats stats;
+	struct buffer members;
+	journal_stats(service->journal, &stats);
+	if (!stats.unclean && !stats.torn_tails && !stats.quarantined_bytes)
+		return true;
+	buffer_init(&members, NULL);
+	audit_log_put_number(&members, "epoch", journal_epoch(service->journal));
+	audit_log_put_number(&members, "torn_tails", stats.torn_tails);
+	audit_log_put_number(&members, "quarantined_bytes", stats.quarantined_bytes);
+	bool written = audit_log_write(service->audit, "recovery", true, &members, err);
+	buffer_fini(&members);
+	return written;
 }
 
 static void put_address(const char *name, struct config_address address, uint16_t port)
@@ -223,6 +244,7 @@ static void close_all(struct service *service)
 	snapshot_publish(NULL);
 	journal_close(&service->journal);
 	dedup_destroy(&service->dedup);
+	audit_log_close(&service->audit);
 	snapshot_release(&service->boot);
 }
 
@@ -237,7 +259,7 @@ static bool open_all(struct service *service, struct error *err)
 		return false;
 	uint32_t lanes = lane_count(service->boot->cfg);
 	snapshot_publish(snapshot_acquire(service->boot));
-	if (!open_store(service, lanes, err))
+	if (!open_store(service, lanes, err) || !note_recovery(service, err))
 		return false;
 	service->forwarder = forwarder_start(service->journal, service->boot->cfg, err);
 	return service->forwarder && open_listeners(service, lanes, err);

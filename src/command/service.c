@@ -11,6 +11,7 @@
 #include "base/metrics.h"
 #include "command/version.h"
 #include "forward/forwarder.h"
+#include "holdings/audit_log.h"
 #include "http/server.h"
 #include "journal/journal.h"
 #include "json/json.h"
@@ -183,6 +184,19 @@ static struct snapshot *load_anew(struct service *service, struct error *err)
 	return snapshot_load(cfg, err);
 }
 
+/* A reload stands even where its line cannot be written: what runs is told in /status as well. */
+static void note_reload(struct service *service, bool ok, const struct error *err)
+{
+	struct buffer members;
+	struct error why = { 0 };
+	buffer_init(&members, NULL);
+	if (!ok)
+		audit_log_put_text(&members, "error", slice_of(err->message));
+	if (!audit_log_write(service->audit, "reload", ok, &members, &why))
+		log_error("audit_log_failed", "error=%s", why.message);
+	buffer_fini(&members);
+}
+
 bool service_reload(void *context, struct error *err)
 {
 	struct service *service = context;
@@ -198,5 +212,6 @@ bool service_reload(void *context, struct error *err)
 		log_info("reloaded", "%s", "");
 	else
 		log_error("reload_failed", "error=%s", err->message);
+	note_reload(service, snap != NULL, err);
 	return snap != NULL;
 }

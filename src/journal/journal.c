@@ -174,6 +174,7 @@ static bool start(struct journal *journal, struct error *err)
 		return false;
 	set_log_id(journal);
 	bool clean = journal->meta.clean;
+	journal->unclean = !clean;
 	journal->meta.clean = false;
 	journal->epoch = meta_add_epoch(&journal->meta, clock_wall_ms());
 	if (!meta_write(journal->dir, &journal->meta, err) || !make_lanes(journal, err))
@@ -367,6 +368,7 @@ void journal_stats(struct journal *journal, struct journal_stats *out)
 		.torn_tails = atomic_load(&journal->torn_tails),
 		.gaps = atomic_load(&journal->gaps),
 		.headroom = journal_has_headroom(journal),
+		.unclean = journal->unclean,
 		.failed = atomic_load(&journal->failed),
 		.sync_running_ms = running_ms(&journal->sync_since_ms, now_ms),
 	};
