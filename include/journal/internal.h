@@ -62,6 +62,7 @@ struct journal_lane {
 	struct journal_position checkpoint;    /* mutex */
 	struct journal_position gaps_counted;  /* reader: GAPs up to here are in the statistics */
 	struct journal_file *_Atomic prepared; /* put by the keeper, taken by the lane */
+	_Atomic bool preparing;                /* the keeper is making one */
 	struct journal_file *spares;           /* keeper: by ->chain */
 	unsigned spare_count;                  /* keeper */
 	_Atomic bool needs_file;               /* the last file was abandoned: no headroom before the next one stands */

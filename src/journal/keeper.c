@@ -239,11 +239,13 @@ static void prepare_next(struct journal_lane *lane)
 	if (size == 0)
 		return;
 	struct error err = { 0 };
+	atomic_store(&lane->preparing, true);
 	struct journal_file *file = journal_file_prepare(lane, size, keep_pace, &err);
-	if (file) {
+	if (file)
 		atomic_store(&lane->prepared, file);
+	atomic_store(&lane->preparing, false);
+	if (file)
 		return;
-	}
 	if (err.code == ERROR_UNAVAILABLE)
 		return;
 	atomic_store(&lane->retry_at_ms, clock_monotonic_ms() + PREPARE_RETRY_MS);

@@ -12,6 +12,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -21,6 +22,7 @@
 
 #define BATCH_KEEP_BYTES ((size_t)4 << 20)
 #define RETRY_MS 1000
+#define AWAIT_MS 250
 
 /* One commit in progress. */
 struct commit {
@@ -204,6 +206,16 @@ static bool sync_if_asked(struct journal_writer *writer, const struct journal_fi
 	       journal_sync_fd(writer->journal, file->fd, &writer->lane->sync_since_ms, err);
 }
 
+/* The file that the keeper is making has the last of the budget: a lane without any other waits for it a while, since
+ * a moment's latency is better than a refusal. */
+static struct journal_file *await_prepared(struct journal_lane *lane)
+{
+	int64_t until_ms = clock_monotonic_ms() + AWAIT_MS;
+	while (atomic_load(&lane->preparing) && !atomic_load(&lane->prepared) && clock_monotonic_ms() < until_ms)
+		nanosleep(&(struct timespec) { .tv_nsec = 500000 }, NULL);
+	return atomic_load(&lane->prepared);
+}
+
 static struct journal_file *take_file(struct journal_writer *writer, size_t need, struct error *err)
 {
 	struct journal_lane *lane = writer->lane;
@@ -213,6 +225,8 @@ static struct journal_file *take_file(struct journal_writer *writer, size_t need
 		error_set(err, ERROR_NO_SPACE, "no journal file to write to, waiting for the next attempt");
 		return NULL;
 	}
+	if (!file && !journal_lane_can_grow(lane, journal_smallest_file(journal)))
+		file = await_prepared(lane);
 	if (file && journal_file_payload(file->capacity) >= need) {
 		atomic_store(&lane->prepared, NULL); /* the keeper puts one there only where there is none */
 		return file;
