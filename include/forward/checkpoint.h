@@ -1,12 +1,13 @@
 /* The local checkpoint of a sink: a small text file in the data directory, replaced as a whole, that says per lane what
- * the sink has, how much that is in all, and (files sink) which output files are open and how long they are.
+ * the sink has and how much that is since the log began, and (files sink) which output files are open and how long they
+ * are.
  *
  *   headgate checkpoint 1
  *   log <log id>
- *   delivered <events> <dead letters>
- *   poisoned <events> <dead letters>
- *   quarantined <records>
+ *   mode exactly_once                          (only if Kafka's own checkpoint is the truth, this file a hint)
  *   lane <lane> <epoch> <counter>
+ *   books <lane> <events delivered> <dead letters delivered> <events poisoned> <dead letters poisoned>
+ *         <events erased> <dead letters erased> <records quarantined>
  *   file <length> <topic>/<date>/<hour>.ndjson
  *   crc32c <8 hex digits of all bytes before this line> */
 #ifndef HEADGATE_FORWARD_CHECKPOINT_H
@@ -17,6 +18,7 @@
 #include "journal/journal.h"
 
 #define CHECKPOINT_PATH_BYTES 320
+#define CHECKPOINT_BOOKS 7 /* numbers of a lane's books, in the order above */
 
 struct checkpoint_file {
 	char path[CHECKPOINT_PATH_BYTES]; /* below <data>/events */
@@ -25,7 +27,8 @@ struct checkpoint_file {
 
 struct checkpoint {
 	char log_id[JOURNAL_LOG_ID_TEXT + 1];
-	struct tally_books books;
+	bool exactly_once; /* by Kafka's transactions */
+	struct tally_books books[JOURNAL_LANES_MAX];
 	struct journal_position lanes[JOURNAL_LANES_MAX]; /* {0,0}: none */
 	struct checkpoint_file *files;
 	size_t file_count;
@@ -42,7 +45,7 @@ MUST_CHECK bool checkpoint_add_file(struct checkpoint *checkpoint, const char *p
 MUST_CHECK bool checkpoint_read(const char *path, struct checkpoint *out, struct error *err);
 MUST_CHECK bool checkpoint_write(const char *path, const struct checkpoint *checkpoint, struct error *err);
 /* What a sink starts from: its own `<dir>/<own>.checkpoint`, and, since a sink goes on where another one stopped, the
- * positions and totals of `<dir>/<other>.checkpoint` where they are further. One of another log counts for its files
+ * positions and books of `<dir>/<other>.checkpoint` where they are further. One of another log counts for its files
  * only. Neither there: an empty one. The directory is synced first, so that what is read is there for good. */
 MUST_CHECK bool checkpoint_load(const char *dir, const char *own, const char *other, const char *log_id,
                                 struct checkpoint *out, struct error *err);

@@ -10,10 +10,11 @@ enum tally_kind { TALLY_EVENTS, TALLY_DEAD_LETTERS, TALLY_KINDS };
 #define TALLY_TOPICS_MAX 64
 #define TALLY_TOPIC_BYTES 250 /* Kafka allows 249 */
 
-/* Since the log began. */
+/* Of one lane, since the log began. */
 struct tally_books {
 	uint64_t delivered[TALLY_KINDS];
 	uint64_t poisoned[TALLY_KINDS];
+	uint64_t erased[TALLY_KINDS];
 	uint64_t quarantined; /* missing from the journal: damaged; of what kind they were is not known */
 };
 
@@ -25,11 +26,13 @@ struct tally_topic {
 };
 
 struct tally {
-	struct tally_books total;     /* up to the last commit */
-	struct tally_books round;     /* since then */
-	struct tally_books published; /* what the counters were told */
+	struct tally_books lanes[JOURNAL_LANES_MAX]; /* up to the last commit */
+	struct tally_books round[JOURNAL_LANES_MAX]; /* since then */
+	struct tally_books total;                    /* sum of `lanes` */
+	struct tally_books published;                /* what the counters were told */
 	uint32_t delivered_series[TALLY_KINDS];
 	uint32_t poisoned_series[TALLY_KINDS];
+	uint32_t erased_series[TALLY_KINDS];
 	uint32_t quarantined_series;
 	struct tally_topic topics[TALLY_TOPICS_MAX]; /* the last one stands for all that found no place */
 	uint32_t topic_count;
@@ -37,14 +40,18 @@ struct tally {
 };
 
 void tally_init(struct tally *tally);
-/* The totals as the sink's checkpoint tells them; what the counters lack is added to them. */
-void tally_load(struct tally *tally, const struct tally_books *books);
+/* The books as the sink's checkpoint tells them; what the counters lack is added to them. */
+void tally_load(struct tally *tally, const struct tally_books books[JOURNAL_LANES_MAX]);
 /* A record of the round, or a gap that the round passes over. */
 void tally_add(struct tally *tally, const struct journal_record *record);
 /* A record of the round, added before, turned out to be poison. */
 void tally_poison(struct tally *tally, const struct journal_record *record);
-/* What the totals will be once the round is committed: goes into the checkpoint. */
-struct tally_books tally_after(const struct tally *tally);
+/* What the lane's books will be once the round is committed: goes into the checkpoint. */
+struct tally_books tally_after(const struct tally *tally, uint32_t lane);
+/* The same of every lane. */
+void tally_all_after(const struct tally *tally, struct tally_books books[JOURNAL_LANES_MAX]);
+/* Adds `more` to `to`, lane or sum. */
+void tally_books_add(struct tally_books *to, const struct tally_books *more);
 /* The round is safe: into totals and counters. */
 void tally_commit(struct tally *tally);
 /* The round does not count. */

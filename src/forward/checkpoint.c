@@ -73,6 +73,28 @@ static bool parse_file(struct slice line, struct checkpoint *out)
 	return checkpoint_add_file(out, path, length);
 }
 
+static void books_fields(struct tally_books *books, uint64_t *fields[CHECKPOINT_BOOKS])
+{
+	fields[0] = &books->delivered[TALLY_EVENTS];
+	fields[1] = &books->delivered[TALLY_DEAD_LETTERS];
+	fields[2] = &books->poisoned[TALLY_EVENTS];
+	fields[3] = &books->poisoned[TALLY_DEAD_LETTERS];
+	fields[4] = &books->erased[TALLY_EVENTS];
+	fields[5] = &books->erased[TALLY_DEAD_LETTERS];
+	fields[6] = &books->quarantined;
+}
+
+static bool parse_books(struct slice line, struct checkpoint *out)
+{
+	uint64_t n[CHECKPOINT_BOOKS + 1], *fields[CHECKPOINT_BOOKS];
+	if (!parse_numbers(line, n, CHECKPOINT_BOOKS + 1) || n[0] >= JOURNAL_LANES_MAX)
+		return false;
+	books_fields(&out->books[n[0]], fields);
+	for (int i = 0; i < CHECKPOINT_BOOKS; i++)
+		*fields[i] = n[i + 1];
+	return true;
+}
+
 static bool parse_line(struct slice line, struct checkpoint *out)
 {
 	uint64_t n[3];
@@ -91,10 +113,17 @@ static bool parse_line(struct slice line, struct checkpoint *out)
 		out->lanes[n[0]] = (struct journal_position) { n[1], n[2] };
 		return true;
 	}
+	if (slice_equal(word, SLICE("books")))
+		return parse_books(line, out);
+	if (slice_equal(word, SLICE("mode"))) {
+		out->exactly_once = slice_equal(line, SLICE("exactly_once"));
+		return true;
+	}
+	/* an older version kept one sum of all lanes */
 	if (slice_equal(word, SLICE("quarantined")))
-		return parse_numbers(line, &out->books.quarantined, 1);
-	uint64_t *to = slice_equal(word, SLICE("delivered"))  ? out->books.delivered
-	               : slice_equal(word, SLICE("poisoned")) ? out->books.poisoned
+		return parse_numbers(line, &out->books[0].quarantined, 1);
+	uint64_t *to = slice_equal(word, SLICE("delivered"))  ? out->books[0].delivered
+	               : slice_equal(word, SLICE("poisoned")) ? out->books[0].poisoned
 	                                                      : NULL;
 	return to && parse_numbers(line, to, TALLY_KINDS);
 }
@@ -136,20 +165,31 @@ bool checkpoint_read(const char *path, struct checkpoint *out, struct error *err
 	return done;
 }
 
+static void write_books(struct buffer *text, uint32_t lane, struct tally_books books)
+{
+	uint64_t *fields[CHECKPOINT_BOOKS];
+	books_fields(&books, fields);
+	buffer_append_format(text, "books %" PRIu32, lane);
+	for (int i = 0; i < CHECKPOINT_BOOKS; i++)
+		buffer_append_format(text, " %" PRIu64, *fields[i]);
+	buffer_append_char(text, '\n');
+}
+
 bool checkpoint_write(const char *path, const struct checkpoint *checkpoint, struct error *err)
 {
-	const struct tally_books *books = &checkpoint->books;
+	static const struct tally_books NOTHING;
 	struct buffer text;
 	buffer_init(&text, NULL);
 	buffer_append_format(&text, HEAD "\nlog %s\n", checkpoint->log_id);
-	buffer_append_format(&text, "delivered %" PRIu64 " %" PRIu64 "\n", books->delivered[0], books->delivered[1]);
-	buffer_append_format(&text, "poisoned %" PRIu64 " %" PRIu64 "\n", books->poisoned[0], books->poisoned[1]);
-	buffer_append_format(&text, "quarantined %" PRIu64 "\n", books->quarantined);
+	if (checkpoint->exactly_once)
+		buffer_append(&text, SLICE("mode exactly_once\n"));
 	for (uint32_t lane = 0; lane < JOURNAL_LANES_MAX; lane++) {
 		struct journal_position at = checkpoint->lanes[lane];
 		if (at.epoch || at.counter)
 			buffer_append_format(&text, "lane %" PRIu32 " %" PRIu64 " %" PRIu64 "\n", lane, at.epoch,
 			                     at.counter);
+		if (memcmp(&checkpoint->books[lane], &NOTHING, sizeof NOTHING) != 0)
+			write_books(&text, lane, checkpoint->books[lane]);
 	}
 	for (size_t i = 0; i < checkpoint->file_count; i++)
 		buffer_append_format(&text, "file %" PRIu64 " %s\n", checkpoint->files[i].length,
@@ -161,10 +201,14 @@ bool checkpoint_write(const char *path, const struct checkpoint *checkpoint, str
 	return done;
 }
 
-static void raise_to(uint64_t *value, uint64_t other)
+static void raise_books(struct tally_books *books, struct tally_books other)
 {
-	if (other > *value)
-		*value = other;
+	uint64_t *to[CHECKPOINT_BOOKS], *from[CHECKPOINT_BOOKS];
+	books_fields(books, to);
+	books_fields(&other, from);
+	for (int i = 0; i < CHECKPOINT_BOOKS; i++)
+		if (*from[i] > *to[i])
+			*to[i] = *from[i];
 }
 
 /* What the other sink had, where it is further: a change of sink goes on, it does not start again. */
@@ -178,15 +222,11 @@ static void merge(struct checkpoint *into, const char *path)
 		return;
 	}
 	bool same = strcmp(other.log_id, into->log_id) == 0;
-	for (uint32_t lane = 0; same && lane < JOURNAL_LANES_MAX; lane++)
+	for (uint32_t lane = 0; same && lane < JOURNAL_LANES_MAX; lane++) {
 		if (checkpoint_compare(other.lanes[lane], into->lanes[lane]) > 0)
 			into->lanes[lane] = other.lanes[lane];
-	for (int kind = 0; same && kind < TALLY_KINDS; kind++) {
-		raise_to(&into->books.delivered[kind], other.books.delivered[kind]);
-		raise_to(&into->books.poisoned[kind], other.books.poisoned[kind]);
+		raise_books(&into->books[lane], other.books[lane]);
 	}
-	if (same)
-		raise_to(&into->books.quarantined, other.books.quarantined);
 	checkpoint_fini(&other);
 }
 
@@ -205,7 +245,7 @@ bool checkpoint_load(const char *dir, const char *own, const char *other, const 
 	}
 	if (strcmp(out->log_id, log_id) != 0) {
 		log_warn("checkpoint_of_another_log", "path=%s log=%s", path, out->log_id);
-		memset(&out->books, 0, sizeof out->books);
+		memset(out->books, 0, sizeof out->books);
 		memset(out->lanes, 0, sizeof out->lanes);
 		snprintf(out->log_id, sizeof out->log_id, "%s", log_id);
 	}

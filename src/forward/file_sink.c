@@ -55,14 +55,15 @@ static bool load(struct file_sink *fs, struct error *err)
 }
 
 /* `synced` says whether what was written this round is safe and counts. */
-static bool save(struct file_sink *fs, const struct tally_books *books, const struct sink_position *lanes,
-                 uint32_t lane_count, bool synced, struct error *err)
+static bool save(struct file_sink *fs, const struct tally_books books[JOURNAL_LANES_MAX],
+                 const struct sink_position *lanes, uint32_t lane_count, bool synced, struct error *err)
 {
 	struct checkpoint next = fs->durable;
 	char path[PATH_MAX];
 	next.files = NULL;
 	next.file_count = next.file_capacity = 0;
-	next.books = *books;
+	if (books)
+		memcpy(next.books, books, sizeof next.books);
 	checkpoint_set_lanes(&next, lanes, lane_count);
 	bool done = true;
 	for (size_t i = 0; done && i < fs->out_count; i++) {
@@ -145,7 +146,7 @@ static struct file_out *create(struct file_sink *fs, struct slice topic, int64_t
 		file_out_name(topic, hour, n, path);
 		if (is_taken(fs, path))
 			continue;
-		if (!add(fs, path, 0, err) || !save(fs, &fs->durable.books, NULL, 0, false, err))
+		if (!add(fs, path, 0, err) || !save(fs, NULL, NULL, 0, false, err))
 			return NULL;
 		struct file_out *out = fs->outs[fs->out_count - 1];
 		return file_out_make(out, fs->events_dir, err) ? out : NULL;
@@ -181,7 +182,7 @@ static bool recover(struct sink *sink, struct sink_position *lanes, uint32_t lan
 	while (fs->out_count)
 		drop(fs, fs->out_count - 1);
 	tally_discard(&sink->tally);
-	tally_load(&sink->tally, &fs->durable.books);
+	tally_load(&sink->tally, fs->durable.books);
 	checkpoint_get_lanes(&fs->durable, lanes, lane_count);
 	for (size_t i = 0; i < fs->durable.file_count; i++) {
 		const struct checkpoint_file *file = &fs->durable.files[i];
@@ -224,7 +225,8 @@ static bool let_go(struct sink *sink, struct error *err)
 static bool commit(struct sink *sink, const struct sink_position *lanes, uint32_t lane_count, struct error *err)
 {
 	struct file_sink *fs = sink_of(sink);
-	struct tally_books books = tally_after(&sink->tally);
+	struct tally_books books[JOURNAL_LANES_MAX];
+	tally_all_after(&sink->tally, books);
 	for (size_t i = 0; i < fs->out_count; i++) {
 		struct file_out *out = fs->outs[i];
 		if (out->dirty)
@@ -232,7 +234,7 @@ static bool commit(struct sink *sink, const struct sink_position *lanes, uint32_
 		if (!file_out_sync(out, err))
 			return false;
 	}
-	return save(fs, &books, lanes, lane_count, true, err);
+	return save(fs, books, lanes, lane_count, true, err);
 }
 
 /* True if the list on disk still holds a file that was closed here. */
@@ -267,7 +269,7 @@ static void close_hours(struct file_sink *fs)
 	}
 	if (!list_is_stale(fs))
 		return;
-	if (save(fs, &fs->durable.books, NULL, 0, true, &err))
+	if (save(fs, NULL, NULL, 0, true, &err))
 		file_chores_hint(fs->chores);
 	else
 		log_warn("checkpoint_failed", "reason=%s", err.message);

@@ -63,7 +63,7 @@ static bool save(struct kafka_sink *ks, const struct sink_position *lanes, uint3
 	char path[PATH_MAX];
 	struct error reason;
 	struct checkpoint next = ks->durable;
-	next.books = tally_after(&ks->base.tally);
+	tally_all_after(&ks->base.tally, next.books);
 	checkpoint_set_lanes(&next, lanes, lane_count);
 	snprintf(path, sizeof path, "%s/kafka.checkpoint", ks->dir);
 	while (!checkpoint_write(path, &next, &reason)) {
@@ -230,7 +230,7 @@ static bool recover(struct sink *sink, struct sink_position *lanes, uint32_t lan
 	if (!load(ks, err))
 		return false;
 	tally_discard(&sink->tally);
-	tally_load(&sink->tally, &ks->durable.books);
+	tally_load(&sink->tally, ks->durable.books);
 	checkpoint_get_lanes(&ks->durable, lanes, lane_count);
 	return true;
 }

@@ -74,10 +74,10 @@ static uint64_t pending(struct standing *standing, uint64_t by_kind[TALLY_KINDS]
 	struct journal_stats stats;
 	const struct tally_books *books = &standing->books;
 	journal_stats(standing->journal, &stats);
-	by_kind[TALLY_EVENTS] = less(stats.accepted_events, books->delivered[TALLY_EVENTS] +
-	                                                            books->poisoned[TALLY_EVENTS] + books->quarantined);
-	by_kind[TALLY_DEAD_LETTERS] = less(stats.accepted_dead_letters,
-	                                   books->delivered[TALLY_DEAD_LETTERS] + books->poisoned[TALLY_DEAD_LETTERS]);
+	for (int kind = 0; kind < TALLY_KINDS; kind++)
+		by_kind[kind] = books->delivered[kind] + books->poisoned[kind] + books->erased[kind];
+	by_kind[TALLY_EVENTS] = less(stats.accepted_events, by_kind[TALLY_EVENTS] + books->quarantined);
+	by_kind[TALLY_DEAD_LETTERS] = less(stats.accepted_dead_letters, by_kind[TALLY_DEAD_LETTERS]);
 	return by_kind[TALLY_EVENTS] + by_kind[TALLY_DEAD_LETTERS];
 }
 

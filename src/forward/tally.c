@@ -1,5 +1,5 @@
 /* Delivered records are counted when their round is committed, never before: a round that failed is read again and
- * would count twice. The counters start from the checkpoint's totals, so that "accepted = delivered + pending + …"
+ * would count twice. The counters start from the checkpoint's books, so that "accepted = delivered + pending + …"
  * holds across restarts. */
 #include "forward/tally.h"
 
@@ -53,6 +53,7 @@ static void publish(struct tally *tally)
 	for (int kind = 0; kind < TALLY_KINDS; kind++) {
 		publish_one(tally->delivered_series[kind], total->delivered[kind], &published->delivered[kind]);
 		publish_one(tally->poisoned_series[kind], total->poisoned[kind], &published->poisoned[kind]);
+		publish_one(tally->erased_series[kind], total->erased[kind], &published->erased[kind]);
 	}
 	publish_one(tally->quarantined_series, total->quarantined, &published->quarantined);
 }
@@ -65,50 +66,72 @@ void tally_init(struct tally *tally)
 	tally->poisoned_series[TALLY_EVENTS] = metrics_series1(METRIC_RECORDS, "poisoned");
 	tally->poisoned_series[TALLY_DEAD_LETTERS] = metrics_series1(METRIC_DEAD_LETTERS, "poisoned");
 	tally->quarantined_series = metrics_series1(METRIC_RECORDS, "quarantined");
-	/* no way leads there in this version; the equation names it */
-	(void)metrics_series1(METRIC_RECORDS, "erased");
-	(void)metrics_series1(METRIC_DEAD_LETTERS, "erased");
+	tally->erased_series[TALLY_EVENTS] = metrics_series1(METRIC_RECORDS, "erased");
+	tally->erased_series[TALLY_DEAD_LETTERS] = metrics_series1(METRIC_DEAD_LETTERS, "erased");
 }
 
-void tally_load(struct tally *tally, const struct tally_books *books)
+void tally_books_add(struct tally_books *to, const struct tally_books *more)
 {
-	tally->total = *books;
+	for (int kind = 0; kind < TALLY_KINDS; kind++) {
+		to->delivered[kind] += more->delivered[kind];
+		to->poisoned[kind] += more->poisoned[kind];
+		to->erased[kind] += more->erased[kind];
+	}
+	to->quarantined += more->quarantined;
+}
+
+static void add_up(struct tally *tally)
+{
+	memset(&tally->total, 0, sizeof tally->total);
+	for (uint32_t lane = 0; lane < JOURNAL_LANES_MAX; lane++)
+		tally_books_add(&tally->total, &tally->lanes[lane]);
+}
+
+void tally_load(struct tally *tally, const struct tally_books books[JOURNAL_LANES_MAX])
+{
+	memcpy(tally->lanes, books, sizeof tally->lanes);
+	add_up(tally);
 	publish(tally);
 }
 
 void tally_add(struct tally *tally, const struct journal_record *record)
 {
+	struct tally_books *round = &tally->round[record->lane];
 	if (record->type == JOURNAL_GAP) {
-		tally->round.quarantined += record->gap_count;
+		round->quarantined += record->gap_count;
 		return;
 	}
-	tally->round.delivered[kind_of(record)]++;
+	round->delivered[kind_of(record)]++;
 	find_topic(tally, record->topic)->round++;
 }
 
 void tally_poison(struct tally *tally, const struct journal_record *record)
 {
 	struct tally_topic *topic = find_topic(tally, record->topic);
-	assert(tally->round.delivered[kind_of(record)] > 0 && topic->round > 0);
-	tally->round.delivered[kind_of(record)]--;
-	tally->round.poisoned[kind_of(record)]++;
+	struct tally_books *round = &tally->round[record->lane];
+	assert(round->delivered[kind_of(record)] > 0 && topic->round > 0);
+	round->delivered[kind_of(record)]--;
+	round->poisoned[kind_of(record)]++;
 	topic->round--;
 }
 
-struct tally_books tally_after(const struct tally *tally)
+struct tally_books tally_after(const struct tally *tally, uint32_t lane)
 {
-	struct tally_books after = tally->total;
-	for (int kind = 0; kind < TALLY_KINDS; kind++) {
-		after.delivered[kind] += tally->round.delivered[kind];
-		after.poisoned[kind] += tally->round.poisoned[kind];
-	}
-	after.quarantined += tally->round.quarantined;
+	struct tally_books after = tally->lanes[lane];
+	tally_books_add(&after, &tally->round[lane]);
 	return after;
+}
+
+void tally_all_after(const struct tally *tally, struct tally_books books[JOURNAL_LANES_MAX])
+{
+	for (uint32_t lane = 0; lane < JOURNAL_LANES_MAX; lane++)
+		books[lane] = tally_after(tally, lane);
 }
 
 void tally_commit(struct tally *tally)
 {
-	tally->total = tally_after(tally);
+	tally_all_after(tally, tally->lanes);
+	add_up(tally);
 	publish(tally);
 	for (uint32_t i = 0; i < tally->topic_count; i++)
 		if (tally->topics[i].round)
@@ -118,7 +141,7 @@ void tally_commit(struct tally *tally)
 
 void tally_discard(struct tally *tally)
 {
-	memset(&tally->round, 0, sizeof tally->round);
+	memset(tally->round, 0, sizeof tally->round);
 	for (uint32_t i = 0; i < tally->topic_count; i++)
 		tally->topics[i].round = 0;
 }

@@ -395,7 +395,7 @@ static void test_another_log_starts_from_nothing(void **state)
 	struct sink_position lane = { 0 };
 	checkpoint_init(&cp, "ffffffffffffffffffffffffffffffff");
 	cp.lanes[0] = (struct journal_position) { 9, 9 };
-	cp.books.delivered[0] = 9;
+	cp.books[0].delivered[0] = 9;
 	assert_true(checkpoint_write(path_of("files.checkpoint"), &cp, &err));
 	struct sink *sink = open_sink(0, false);
 	assert_true(sink->ops->recover(sink, &lane, 1, &err));
@@ -412,7 +412,7 @@ static void test_it_goes_on_where_kafka_stopped(void **state)
 	struct sink_position lane = { 0 };
 	checkpoint_init(&cp, LOG_ID);
 	cp.lanes[0] = (struct journal_position) { 3, 12 };
-	cp.books.delivered[0] = 12;
+	cp.books[0].delivered[0] = 12;
 	assert_true(checkpoint_write(path_of("kafka.checkpoint"), &cp, &err));
 	struct sink *sink = open_sink(0, false);
 	assert_true(sink->ops->recover(sink, &lane, 1, &err));
