@@ -13,8 +13,9 @@
  * an epoch they have no holes but those told by GAP records or made by damage. Two records stand for no event:
  *   SEAL    the file's last record; its counter is the first of the next file.
  *   GAP     `counter` and the 8-byte value (how many) name counters without a record. Flag JOURNAL_GAP_BURNT: their
- *           batch failed or was discarded, nothing was ever accepted under them, readers pass over it. Without: records
- *           were lost to damage, and readers return it.
+ *           batch failed or was discarded, nothing was ever accepted under them, readers pass over it. Flag
+ *           JOURNAL_GAP_ERASED: one record was erased on request; the GAP keeps its size, filled with zeros, and its
+ *           dedup keys. Without: records were lost to damage. Readers return both.
  * Thread: a cursor belongs to one thread. */
 #ifndef HEADGATE_JOURNAL_FORMAT_H
 #define HEADGATE_JOURNAL_FORMAT_H

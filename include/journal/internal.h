@@ -106,7 +106,9 @@ struct journal {
 	_Atomic uint64_t serial;   /* of prepared files */
 	_Atomic size_t keys_bytes; /* held for files not yet indexed */
 	_Atomic bool failed;       /* SYNC_LOST */
-	bool unclean;              /* how the run before this one ended; set by the start */
+	_Atomic bool erasing;      /* no file may be used again */
+	_Atomic uint32_t scrubs_wanted, scrubs_done;
+	bool unclean; /* how the run before this one ended; set by the start */
 	_Atomic uint64_t quarantined_bytes, torn_tails, gaps;
 	_Atomic int64_t sync_since_ms; /* a background sync runs since; 0: none */
 	_Atomic uint32_t sequence;     /* futex word: grows with each commit */
@@ -175,6 +177,8 @@ const struct journal_key_entry *journal_keys_get(const struct journal_keys *keys
 bool journal_spare_keep(struct journal_lane *lane, struct journal_file *file);
 /* NULL: there is none. */
 struct journal_file *journal_spare_take(struct journal_lane *lane);
+/* Unlinks all of them. */
+void journal_spare_scrub(struct journal_lane *lane);
 /* Unlinks one where the disk budget runs out; true: it did. */
 bool journal_spare_trim(struct journal_lane *lane);
 

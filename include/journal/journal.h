@@ -22,6 +22,10 @@ enum journal_record_type { JOURNAL_EVENT = 1, JOURNAL_DEAD_LETTER = 2, JOURNAL_G
 /* Flag of a GAP record: its counters were burnt by a failed or discarded batch; nothing was accepted under them. Readers
  * pass over such gaps; journal_scan_file shows them. */
 #define JOURNAL_GAP_BURNT 1
+/* Flags of a GAP record in the place of one that was accepted and erased on request (journal/erase.h); with LETTER it was
+ * a dead letter. Readers return it. Its dedup keys stay: they are keyed hashes, and a late copy is still one. */
+#define JOURNAL_GAP_ERASED 2
+#define JOURNAL_GAP_LETTER 4
 
 struct journal_position {
 	uint64_t epoch;
@@ -58,7 +62,7 @@ struct journal_options {
 	uint32_t sync_interval_ms; /* background sync in mode `os` */
 	uint64_t disk_budget_bytes;
 	uint64_t reserve_bytes;
-	/* Recovery hands over every valid record of the files that have no key index (in order, per lane). */
+	/* Recovery hands over every valid record, and what is left of the erased ones, of the files that have no key index (in order, per lane). */
 	void (*on_recovered)(void *context, uint32_t lane, const struct journal_record *record);
 	/* True if the sealed file's keys are durable elsewhere already (start) … */
 	bool (*has_index)(void *context, uint32_t lane, const char *file_name);
@@ -99,6 +103,9 @@ char *journal_writer_begin(struct journal_writer *writer, size_t size);
 void journal_writer_end(struct journal_writer *writer, const struct journal_record *record);
 /* Takes back all records appended since the last commit (their counters are burnt). */
 void journal_writer_discard(struct journal_writer *writer);
+/* Closes the file in use, so that all that was committed lies in closed files, and goes on in one that holds nothing of an
+ * earlier use. The batch must be empty. False: NO_SPACE (the file in use stays) or IO or SYNC_LOST, as for a commit. */
+MUST_CHECK bool journal_writer_roll(struct journal_writer *writer, struct error *err);
 bool journal_writer_is_dirty(const struct journal_writer *writer);
 /* Writes all appended records with one write, and in mode `disk` one fdatasync; on success they are committed and the
  * reader may see them. On failure none of them counts: error IO/NO_SPACE: the file was abandoned and headroom is false
@@ -155,6 +162,7 @@ struct journal_scan {
 	uint64_t records; /* events and dead letters */
 	uint64_t events, dead_letters;
 	uint64_t dead_letter_bytes;
+	uint64_t erased_events, erased_dead_letters; /* accepted here, erased since; not among `records` */
 	uint64_t events_before, dead_letters_before; /* in this lane before this file, since the log began */
 	uint64_t missing;                            /* counters without a record that no GAP record explains */
 	uint64_t file_bytes, valid_bytes, damaged_bytes, torn_bytes;

@@ -130,7 +130,8 @@ static_assert(sizeof(struct journal_key_entry) == sizeof(struct dedup_entry) &&
 static bool gather(void *context, const struct journal_record *record)
 {
 	struct gathering *found = context;
-	if (record->type != JOURNAL_EVENT)
+	bool erased = record->type == JOURNAL_GAP && (record->flags & JOURNAL_GAP_ERASED); /* its keys stay */
+	if (record->type != JOURNAL_EVENT && !erased)
 		return true;
 	if (found->count + 2 > found->capacity) {
 		size_t capacity = found->capacity ? found->capacity * 2 : 4096;

@@ -200,7 +200,9 @@ static bool header_is_plausible(const struct journal_record_header *header, cons
 		return false;
 	if (header->type < JOURNAL_EVENT || header->type > JOURNAL_SEAL)
 		return false;
-	if (header->type == JOURNAL_GAP && header->length != JOURNAL_GAP_BYTES)
+	bool erased = header->type == JOURNAL_GAP && (header->flags & JOURNAL_GAP_ERASED);
+	if (header->type == JOURNAL_GAP && header->length != JOURNAL_GAP_BYTES &&
+	    !(erased && header->length > JOURNAL_GAP_BYTES))
 		return false;
 	uint64_t parts = (uint64_t)header->topic_len + header->key_len + header->headers_len;
 	return parts <= header->length - JOURNAL_RECORD_BYTES;

@@ -310,9 +310,21 @@ void journal_measure(struct journal *journal)
 
 /* ---- the thread ---- */
 
+/* What is to be erased may stand in spares as well. */
+static void scrub_spares(struct journal *journal)
+{
+	uint32_t wanted = atomic_load(&journal->scrubs_wanted);
+	if (wanted == atomic_load(&journal->scrubs_done))
+		return;
+	for (uint32_t i = 0; i < journal->options.lanes; i++)
+		journal_spare_scrub(&journal->lanes[i]);
+	atomic_store(&journal->scrubs_done, wanted);
+}
+
 static void do_chores(struct journal *journal, int64_t *measured_ms)
 {
 	sync_all(journal);
+	scrub_spares(journal);
 	bool freed = false;
 	for (uint32_t i = 0; i < journal->lane_count; i++) {
 		struct journal_lane *lane = &journal->lanes[i];

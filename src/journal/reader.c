@@ -164,7 +164,7 @@ static bool deliver(struct journal_reader *reader, struct journal_record *out)
 	if (behind <= reader->expected) /* before the start, a SEAL, or a failed batch that a power cut brought back */
 		return false;
 	reader->expected = behind;
-	if (out->type == JOURNAL_GAP && !(out->flags & JOURNAL_GAP_BURNT))
+	if (out->type == JOURNAL_GAP && !(out->flags & (JOURNAL_GAP_BURNT | JOURNAL_GAP_ERASED)))
 		count_gap(reader, out);
 	return out->type != JOURNAL_GAP || !(out->flags & JOURNAL_GAP_BURNT);
 }

@@ -151,7 +151,7 @@ static bool hand_over(void *context, const struct journal_record *record)
 {
 	struct recovery *recovery = context;
 	const struct journal_options *options = &recovery->journal->options;
-	if (recovery->hand_over && record->type != JOURNAL_GAP)
+	if (recovery->hand_over && (record->type != JOURNAL_GAP || (record->flags & JOURNAL_GAP_ERASED)))
 		options->on_recovered(options->context, recovery->lane->index, record);
 	return true;
 }
@@ -302,7 +302,8 @@ static bool recover_open(struct recovery *recovery, const struct duty *duty, str
 	bool rewrite = !duty->clean && duty->newest && !indexed && !(header.flags & JOURNAL_FILE_REWRITTEN);
 	if (!scan_file(recovery, &header, rewrite, &scan, err) || !cut(recovery, &scan, err))
 		return false;
-	take_totals(recovery->lane, header.events_before + scan.events, header.dead_letters_before + scan.dead_letters);
+	take_totals(recovery->lane, header.events_before + scan.events + scan.erased_events,
+	            header.dead_letters_before + scan.dead_letters + scan.erased_dead_letters);
 	return list_file(recovery, &header, &scan, indexed, err);
 }
 

@@ -33,7 +33,7 @@ static bool is_wanted(const struct journal_lane *lane, const struct journal_file
 {
 	const struct journal *journal = lane->journal;
 	unsigned ready = lane->spare_count + (atomic_load(&lane->prepared) != NULL);
-	return lane->active && ready < READY_MAX && !atomic_load(&journal->failed) &&
+	return lane->active && !atomic_load(&journal->erasing) && ready < READY_MAX && !atomic_load(&journal->failed) &&
 	       atomic_load(&file->capacity) == journal->file_bytes && is_affordable(journal, 2);
 }
 
@@ -100,6 +100,12 @@ struct journal_file *journal_spare_take(struct journal_lane *lane)
 	lane->spare_count--;
 	spare->chain = NULL;
 	return spare;
+}
+
+void journal_spare_scrub(struct journal_lane *lane)
+{
+	for (struct journal_file *spare; (spare = journal_spare_take(lane));)
+		journal_file_drop(lane, &spare);
 }
 
 bool journal_spare_trim(struct journal_lane *lane)

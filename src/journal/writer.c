@@ -416,6 +416,38 @@ static void undo(struct journal_writer *writer, struct commit *commit, struct er
 	log_error("journal_commit_failed", "lane=%u error=%s", lane->index, err->message);
 }
 
+/* A file that is used again would bring its past along. */
+static void drop_recycled(struct journal_lane *lane)
+{
+	struct journal_file *prepared = atomic_load(&lane->prepared);
+	if (!prepared || !prepared->recycled)
+		return;
+	atomic_store(&lane->prepared, NULL);
+	journal_file_drop(lane, &prepared);
+}
+
+bool journal_writer_roll(struct journal_writer *writer, struct error *err)
+{
+	struct journal_file *file = writer->file;
+	assert(writer->len == 0);
+	if (atomic_load(&writer->journal->failed))
+		return error_set(err, ERROR_SYNC_LOST, "the journal lost a sync and takes nothing more");
+	drop_recycled(writer->lane);
+	bool empty = !file || file->written == JOURNAL_HEADER_BYTES;
+	if (!file || (empty && !file->recycled))
+		return true;
+	/* an empty file is not sealed: the next one begins with the same counter, and takes its name */
+	struct commit commit = { .file = empty ? NULL : file };
+	uint64_t burnt_first = writer->burnt_first;
+	if (!open_next(writer, &commit, 0, burnt_first ? burnt_first : writer->next, err)) {
+		undo(writer, &commit, err);
+		return false;
+	}
+	publish(writer, &commit);
+	writer->burnt_first = burnt_first; /* the next batch tells of them */
+	return true;
+}
+
 bool journal_writer_commit(struct journal_writer *writer, struct error *err)
 {
 	struct error own = { 0 };
