@@ -4,9 +4,9 @@
 #include <assert.h>
 #include <stdio.h>
 
-#include "catalog/docs.h"
-#include "catalog/lint.h"
 #include "pipeline/snapshot.h"
+#include "tracking/docs.h"
+#include "tracking/lint.h"
 
 #define MEMORY_BYTES ((size_t)512 * 1024 * 1024)
 

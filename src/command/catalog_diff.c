@@ -6,8 +6,8 @@
 #include <sys/stat.h>
 
 #include "catalog/catalog_state.h"
-#include "catalog/numbering.h"
 #include "command/catalog.h"
+#include "tracking/numbering.h"
 
 #define MEMORY_BYTES ((size_t)512 * 1024 * 1024)
 
@@ -219,8 +219,8 @@ static int diff_folders(const char *from, const char *to)
 	const struct catalog_options old = { .dir = slice_of(from), .base_uri = SLICE("urn:headgate:") };
 	const struct catalog_options new = { .dir = slice_of(to), .base_uri = SLICE("urn:headgate:") };
 
-	c.from = catalog_load(&old, &err);
-	c.to = c.from ? catalog_load(&new, &err) : NULL;
+	c.from = lint_load(&old, &err);
+	c.to = c.from ? lint_load(&new, &err) : NULL;
 	if (!c.to) {
 		c.code = command_fail(&err);
 	} else {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/metrics.h"
+#include "tracking/lint.h"
 
 static pthread_mutex_t current_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct snapshot *current;
@@ -125,7 +126,7 @@ struct snapshot *snapshot_load(struct config *cfg, struct error *err)
 		                                 .default_model_events = events,
 		                                 .default_models = models,
 		                                 .default_model_count = count };
-	cat = catalog_load(&options, err);
+	cat = lint_load(&options, err);
 	if (!cat && (err->code == ERROR_NOT_FOUND || err->code == ERROR_DENIED)) {
 		err->code = ERROR_CONFIG; /* the folder is what the configuration names, or does not */
 		error_prepend(err, "catalog.dir");

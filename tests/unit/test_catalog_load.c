@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "catalog/catalog.h"
 #include "catalog/schema.h"
+#include "tracking/lint.h"
 
 static struct arena arena;
 
@@ -16,7 +17,7 @@ static struct catalog *load(const char *dir, struct error *err)
 {
 	const struct catalog_options options = { .dir = slice_of(dir), .base_uri = SLICE("urn:headgate:") };
 
-	return catalog_load(&options, err);
+	return lint_load(&options, err);
 }
 
 static struct json_doc scan(struct slice text)
@@ -241,13 +242,13 @@ static void test_versions(void **state)
 		                           .default_model_events = events,
 		                           .default_models = models,
 		                           .default_model_count = 1 };
-	cat = catalog_load(&options, &err);
+	cat = lint_load(&options, &err);
 	assert_non_null(cat);
 	assert_int_equal(catalog_find(cat, SLICE("visit"), SLICE_NONE, &es), CATALOG_FOUND);
 	assert_true(slice_equal(es->version_text, SLICE("2-0-0")));
 	catalog_destroy(&cat);
 	models[0] = 7;
-	assert_null(catalog_load(&options, &err));
+	assert_null(lint_load(&options, &err));
 	assert_non_null(strstr(err.message, "catalog.default_model.visit"));
 	remove_dir(dir);
 }

@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "catalog/catalog.h"
+#include "tracking/lint.h"
 
 #define FILE_BYTES (1 << 20)
 #define VALID_EACH 3
@@ -89,7 +90,7 @@ static void test_documents(void **state)
 {
 	const struct catalog_options options = { .dir = SLICE("schemas"), .base_uri = SLICE("urn:headgate:") };
 	struct error err = { 0 };
-	struct catalog *cat = catalog_load(&options, &err);
+	struct catalog *cat = lint_load(&options, &err);
 
 	(void)state;
 	if (!cat)

@@ -1,7 +1,7 @@
 /* The schema of a stored event stands alone: references are replaced by what they lead to, and names of other files
  * are gone. It describes what consumers get, so what consent and the rules for personal data may take away is neither
  * required nor held to the form it was sent in. */
-#include "catalog/docs.h"
+#include "tracking/docs.h"
 
 #define DEPTH_MAX 64
 

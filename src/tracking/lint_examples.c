@@ -1,6 +1,6 @@
 /* All examples of a file are judged by one schema made for it: {"properties":{"0":{"items":{"$ref":"<file>#<where the
  * examples stand>"}},…}} over {"0":<the examples>,…}. So the examples meet what events will meet, and nothing else. */
-#include "catalog/lint.h"
+#include "tracking/lint.h"
 
 #include "catalog/schema.h"
 

@@ -1,10 +1,10 @@
 /* What a schema must not do although JSON Schema allows it, and what a good one says besides. Errors refuse a catalog,
  * warnings are for its authors. */
-#ifndef HEADGATE_CATALOG_LINT_H
-#define HEADGATE_CATALOG_LINT_H
+#ifndef HEADGATE_TRACKING_LINT_H
+#define HEADGATE_TRACKING_LINT_H
 
 #include "catalog/catalog.h"
-#include "catalog/source.h"
+#include "tracking/source.h"
 
 enum lint_level { LINT_ERROR, LINT_WARNING };
 
@@ -28,7 +28,7 @@ void lint_check_examples(struct lint *lint, const struct source_file *file);
 /* All files below `dir`, each compiled first; then versions against their predecessors, then the catalog as a whole.
  * False: the folder could not be read. Findings are reported, not returned. */
 bool lint_check_folder(struct lint *lint, const struct catalog_options *options, struct error *err);
-/* The same for a catalog that has just been loaded: the first error refuses it. */
-bool lint_accept(const struct catalog *cat, const struct catalog_options *options, struct error *err);
+/* catalog_load, but the first error that lint finds refuses the catalog too: what every catalog in use comes through. */
+struct catalog *lint_load(const struct catalog_options *options, struct error *err);
 
 #endif

@@ -1,6 +1,6 @@
 /* Rules over one schema file, subschema by subschema as they stand; what a reference leads to is looked at for what it
  * adds here, and judged by itself in its own file. */
-#include "catalog/lint.h"
+#include "tracking/lint.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* The same as the page, for a repository or a wiki. */
-#include "catalog/docs.h"
+#include "tracking/docs.h"
 
 #define VALUES_SHOWN 12
 

@@ -1,7 +1,7 @@
 /* Schemas as their authors wrote them: for tools that tell about schemas (lint, diff, docs, types), where the compiled
  * program only judges documents. Everything lives in the arena given. Thread: one at a time. */
-#ifndef HEADGATE_CATALOG_SOURCE_H
-#define HEADGATE_CATALOG_SOURCE_H
+#ifndef HEADGATE_TRACKING_SOURCE_H
+#define HEADGATE_TRACKING_SOURCE_H
 
 #include "base/arena.h"
 #include "base/error.h"

@@ -1,7 +1,7 @@
 /* TypeScript for those who send: one interface a version, the names of the default versions without number, and one
  * type of all events. What a type cannot say (bounds, formats, rules between properties) stands in comments, and
  * types are never narrower than the schema. */
-#include "catalog/docs.h"
+#include "tracking/docs.h"
 
 #define DEPTH_MAX 16
 #define BIT(type) (1u << (type))

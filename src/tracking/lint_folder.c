@@ -1,6 +1,6 @@
 /* A whole catalog: every file compiled by itself, so that one that fails does not hide what is wrong with the others;
  * then the versions in their order; then the catalog as it would be loaded. */
-#include "catalog/lint.h"
+#include "tracking/lint.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -8,8 +8,8 @@
 #include <sys/stat.h>
 
 #include "catalog/catalog_state.h"
-#include "catalog/numbering.h"
 #include "catalog/schema.h"
+#include "tracking/numbering.h"
 
 #define MEMORY_BYTES ((size_t)512 * 1024 * 1024)
 
@@ -138,30 +138,6 @@ static bool check_event(struct lint *lint, struct slice event, struct error *err
 	return true;
 }
 
-bool lint_check_folder(struct lint *lint, const struct catalog_options *options, struct error *err)
-{
-	struct folder events;
-
-	struct stat st;
-	struct slice root = arena_copy(lint->src->arena, options->dir);
-
-	if (!root.at || stat(root.at, &st) != 0)
-		return error_set_errno(err, "%.*s", SLICE_ARG(options->dir));
-	if (!check_common(lint, false, err) || !list(lint->src, "events", &events, err))
-		return false;
-	for (size_t i = 0; i < events.count; i++)
-		if (!check_event(lint, events.names[i], err))
-			return false;
-	if (lint->errors)
-		return true;
-	struct error refused = { 0 };
-	struct catalog *cat = catalog_load(options, &refused);
-	if (!cat)
-		report_error(lint, refused.message);
-	catalog_destroy(&cat);
-	return true;
-}
-
 struct acceptance {
 	const struct catalog_options *options;
 	struct error *err;
@@ -199,7 +175,7 @@ static bool check_loaded(struct lint *lint, const struct catalog *cat, struct ac
 	return !a->refused;
 }
 
-bool lint_accept(const struct catalog *cat, const struct catalog_options *options, struct error *err)
+static bool accept_loaded(const struct catalog *cat, const struct catalog_options *options, struct error *err)
 {
 	struct arena arena;
 	struct sources src;
@@ -213,4 +189,37 @@ bool lint_accept(const struct catalog *cat, const struct catalog_options *option
 		good = error_set(err, ERROR_MEMORY, "no memory to look at the schemas");
 	arena_fini(&arena);
 	return good;
+}
+
+struct catalog *lint_load(const struct catalog_options *options, struct error *err)
+{
+	struct catalog *cat = catalog_load(options, err);
+
+	if (cat && !accept_loaded(cat, options, err))
+		catalog_destroy(&cat);
+	return cat;
+}
+
+bool lint_check_folder(struct lint *lint, const struct catalog_options *options, struct error *err)
+{
+	struct folder events;
+
+	struct stat st;
+	struct slice root = arena_copy(lint->src->arena, options->dir);
+
+	if (!root.at || stat(root.at, &st) != 0)
+		return error_set_errno(err, "%.*s", SLICE_ARG(options->dir));
+	if (!check_common(lint, false, err) || !list(lint->src, "events", &events, err))
+		return false;
+	for (size_t i = 0; i < events.count; i++)
+		if (!check_event(lint, events.names[i], err))
+			return false;
+	if (lint->errors)
+		return true;
+	struct error refused = { 0 };
+	struct catalog *cat = lint_load(options, &refused);
+	if (!cat)
+		report_error(lint, refused.message);
+	catalog_destroy(&cat);
+	return true;
 }

@@ -1,9 +1,9 @@
 /* A version is numbered by what changed since the one before it. */
-#ifndef HEADGATE_CATALOG_NUMBERING_H
-#define HEADGATE_CATALOG_NUMBERING_H
+#ifndef HEADGATE_TRACKING_NUMBERING_H
+#define HEADGATE_TRACKING_NUMBERING_H
 
-#include "catalog/diff.h"
-#include "catalog/lint.h"
+#include "tracking/diff.h"
+#include "tracking/lint.h"
 
 /* What grew from `before` to `after`, which is the newer one. */
 enum version_part numbering_part(const struct schema_version *before, const struct schema_version *after);

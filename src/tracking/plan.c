@@ -1,5 +1,5 @@
 /* The tracking plan: the catalog as one JSON document, flat, for spreadsheets and for tools that know no JSON Schema. */
-#include "catalog/docs.h"
+#include "tracking/docs.h"
 
 static void put_text(struct buffer *out, const char *name, struct slice text)
 {

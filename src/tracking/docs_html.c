@@ -1,6 +1,6 @@
 /* One page that needs nothing else: style and search stand in it, and a policy in its head lets it load nothing. */
-#include "catalog/docs.h"
-#include "catalog/docs_page.h"
+#include "tracking/docs.h"
+#include "tracking/docs_page.h"
 
 #define VALUES_SHOWN 12
 

@@ -1,5 +1,5 @@
 /* What all formats tell, said once. */
-#include "catalog/docs.h"
+#include "tracking/docs.h"
 
 #include "catalog/catalog_state.h"
 

@@ -1,5 +1,5 @@
 /* Colours keep a contrast of 4.5 to 1 or more on their grounds in both schemes; a test in a browser measures it. */
-#include "catalog/docs_page.h"
+#include "tracking/docs_page.h"
 
 const char docs_page_style[] =
         ":root{color-scheme:light dark;--ground:#fff;--ink:#1c2024;--soft:#555d66;--line:#d5dae0;--panel:#f5f7f9;"

@@ -1,12 +1,12 @@
 /* What changed between two schemas, whom it breaks, and which number of MODEL-REVISION-ADDITION must grow. */
-#ifndef HEADGATE_CATALOG_DIFF_H
-#define HEADGATE_CATALOG_DIFF_H
+#ifndef HEADGATE_TRACKING_DIFF_H
+#define HEADGATE_TRACKING_DIFF_H
 
-#include "catalog/source.h"
+#include "tracking/source.h"
 
 enum change_kind {
 #define CHANGE(name, text, class) CHANGE_##name,
-#include "catalog/changes.def"
+#include "tracking/changes.def"
 #undef CHANGE
 	CHANGE_count
 };

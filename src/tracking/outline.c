@@ -1,5 +1,5 @@
 /* Views walked depth first; the linter has refused recursion, and depth is bounded all the same. */
-#include "catalog/outline.h"
+#include "tracking/outline.h"
 
 #define ROWS_MAX 3000
 #define DEPTH_MAX 16

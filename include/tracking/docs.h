@@ -1,11 +1,11 @@
 /* The catalog for people (HTML, Markdown) and for other tools (TypeScript, tracking plan, the canonical schema). All
  * are made of the schema files, by one model; everything written is a pure function of them. */
-#ifndef HEADGATE_CATALOG_DOCS_H
-#define HEADGATE_CATALOG_DOCS_H
+#ifndef HEADGATE_TRACKING_DOCS_H
+#define HEADGATE_TRACKING_DOCS_H
 
 #include "catalog/catalog.h"
-#include "catalog/diff.h"
-#include "catalog/outline.h"
+#include "tracking/diff.h"
+#include "tracking/outline.h"
 
 struct docs {
 	const struct catalog *cat;

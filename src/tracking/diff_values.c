@@ -1,6 +1,6 @@
 /* Keywords whose value can be weighed: types, lists, bounds, formats; what is marked; what is only said. */
 #include "catalog/decimal.h"
-#include "catalog/diff.h"
+#include "tracking/diff.h"
 
 static struct slice raw(struct spot at)
 {

@@ -1,5 +1,5 @@
 /* The gravest change decides. */
-#include "catalog/numbering.h"
+#include "tracking/numbering.h"
 
 struct gravest {
 	bool any;

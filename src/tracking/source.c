@@ -1,6 +1,6 @@
 /* Reading files, members and references of schemas. What the compiler refuses does not get here in a loaded catalog;
  * the linter comes before it, so nothing is taken for granted: what leads nowhere is simply not there. */
-#include "catalog/source.h"
+#include "tracking/source.h"
 
 #include "base/file.h"
 #include "catalog/decimal.h"

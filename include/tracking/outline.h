@@ -1,8 +1,8 @@
 /* The properties of an event as rows of a table, the way people read them: `items[].price`. */
-#ifndef HEADGATE_CATALOG_OUTLINE_H
-#define HEADGATE_CATALOG_OUTLINE_H
+#ifndef HEADGATE_TRACKING_OUTLINE_H
+#define HEADGATE_TRACKING_OUTLINE_H
 
-#include "catalog/source.h"
+#include "tracking/source.h"
 
 struct outline_row {
 	struct slice path; /* "items[].price", "filters.*" */

@@ -1,6 +1,6 @@
 /* A subschema as it holds: references and allOf resolved. Sets of schemas are small and walked in order; one that does
  * not fit is cut, and tools then tell less than there is, never something else. */
-#include "catalog/source.h"
+#include "tracking/source.h"
 
 static void view_add(struct sources *src, struct view *view, struct spot at)
 {

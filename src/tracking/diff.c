@@ -1,5 +1,5 @@
 /* Both schemas are walked together as views, so that moving a definition to another file is no change. */
-#include "catalog/diff.h"
+#include "tracking/diff.h"
 
 #define DEPTH_MAX 48
 
@@ -8,7 +8,7 @@ static const struct {
 	enum change_class class;
 } kinds[] = {
 #define CHANGE(name, text, class) { text, BREAKS_##class },
-#include "catalog/changes.def"
+#include "tracking/changes.def"
 #undef CHANGE
 };
 

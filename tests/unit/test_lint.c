@@ -6,9 +6,9 @@
 
 #include <cmocka.h>
 
-#include "catalog/lint.h"
 #include "catalog/pattern_risk.h"
 #include "catalog_fixture.h"
+#include "tracking/lint.h"
 
 static struct arena arena;
 
@@ -163,7 +163,7 @@ static void test_findings(void **state)
 		assert_true((lint.errors > 0) == (table[i].finding[0] == 'e'));
 		const struct catalog_options options = { .dir = slice_of(dir), .base_uri = SLICE("u:") };
 		struct error err = { 0 };
-		struct catalog *cat = catalog_load(&options, &err);
+		struct catalog *cat = lint_load(&options, &err);
 		assert_true((cat == NULL) == (table[i].finding[0] == 'e'));
 		if (!cat && !strstr(err.message, "events/visit/1-0-0.json#/"))
 			fail_msg("%s", err.message);

@@ -1,6 +1,6 @@
 /* References followed through all files, each subschema once. A circle means that documents may nest as deep as
  * anybody likes; and a few lines of references that each lead to two others unfold to millions of checks. */
-#include "catalog/lint.h"
+#include "tracking/lint.h"
 
 #define SIZE_MAX_UNFOLDED 100000u
 #define DEPTH_MAX 1000
