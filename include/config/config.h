@@ -43,6 +43,9 @@ enum dead_letter_payload { PAYLOAD_CONSENTED, PAYLOAD_NEVER, PAYLOAD_ALWAYS };
 enum forward_mode { FORWARD_EXACTLY_ONCE, FORWARD_AT_LEAST_ONCE };
 enum consent_state { CONSENT_UNKNOWN, CONSENT_DENIED, CONSENT_GRANTED };
 
+enum source_cookies { SOURCE_COOKIES_LAX, SOURCE_COOKIES_NONE, SOURCE_COOKIES_OFF };
+enum cookies_renew { COOKIES_RENEW_DAILY, COOKIES_RENEW_NEVER };
+
 struct config_limits {
 	uint32_t body_bytes;              /* 1 MiB */
 	uint32_t inflated_bytes;          /* 4 MiB */
@@ -81,6 +84,7 @@ struct source {
 	enum source_unfit unknown_events;
 	enum source_unfit invalid_events;
 	enum dead_letter_payload dead_letter_payload;
+	enum source_cookies cookies;
 	bool accept_aliases; /* apply the catalog's aliases to this source's events */
 	uint32_t body_bytes; /* own limits; default: config.limits */
 	uint32_t inflated_bytes;
@@ -154,6 +158,18 @@ struct config {
 	struct {
 		uint64_t memory_bytes; /* of the table: 256 MiB */
 	} dedup;
+
+	struct {
+		struct slice id_name, session_name, consent_name;
+		struct slices domains; /* lower case, without a leading dot */
+		enum cookies_renew renew;
+		struct slice secret_file; /* SLICE_NONE: the installation's own key */
+	} cookies;
+	struct {
+		uint32_t timeout_ms; /* 30 min */
+		bool midnight, campaign;
+		struct slice timezone;
+	} session;
 
 	struct config_pairs kafka; /* straight to librdkafka; empty: files sink */
 	struct {

@@ -31,6 +31,9 @@ MUST_CHECK bool config_layer_option(struct config_draft *draft, const char *opti
 /* Works out what depends on other keys, checks the rules that concern more than one, and puts the sources in place. */
 MUST_CHECK bool config_finish(struct config_draft *draft, struct error *err);
 
+/* The part of it that concerns cookies: names, domains. */
+MUST_CHECK bool config_check_cookies(struct config_draft *draft, struct error *err);
+
 /* The source of that name, made with its defaults if it is new; NULL on error. */
 struct source_draft *config_draft_source(struct config_draft *draft, struct slice name, struct slice where,
                                          struct error *err);

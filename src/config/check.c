@@ -282,5 +282,5 @@ bool config_finish(struct config_draft *draft, struct error *err)
 		if (!check_source(draft, &draft->sources[i], err))
 			return false;
 	}
-	return check_unique_keys(draft, err) && keep_sources(draft, err);
+	return config_check_cookies(draft, err) && check_unique_keys(draft, err) && keep_sources(draft, err);
 }

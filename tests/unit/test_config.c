@@ -309,6 +309,14 @@ static const struct wrong wrongs[] = {
 	  "http.trusted_proxies: expected an address or network" },
 	{ "{\"http\": {\"paths\": {\"collect\": \"/v1/events\"}}}", NULL, "http.paths.collect: expected a path" },
 	{ "{\"http\": {\"paths\": {\"/a*b\": \"/v1/events\"}}}", NULL, "expected a path" },
+	{ "{\"cookies\": {\"id_name\": \"a b\"}, " SHOP "}", NULL, "cookies.id_name: expected 1 to 64 letters" },
+	{ "{\"cookies\": {\"consent_name\": \"hg_id\"}, " SHOP "}", NULL,
+	  "consent_name: another cookie has this name" },
+	{ "{\"cookies\": {\"domains\": [\"example\"]}, " SHOP "}", NULL, "cookies.domains: expected domain names" },
+	{ "{\"cookies\": {\"domains\": [\"a.example:80\"]}, " SHOP "}", NULL,
+	  "cookies.domains: expected domain names" },
+	{ "{\"cookies\": {\"domains\": [\"a..example\"]}, " SHOP "}", NULL, "cookies.domains: expected domain names" },
+	{ "{\"cookies\": {\"domains\": [\"a.example; HttpOnly\"]}, " SHOP "}", NULL, "expected domain names" },
 	{ "{\"kafka\": {\"a\": [1]}}", NULL, "kafka.a: expected a string, a number, true or false, found array" },
 	{ "{\"kafka\": \"host\"}", NULL, "kafka: expected an object" },
 	{ "{}", NULL, "sources: expected at least one source" },
@@ -404,6 +412,22 @@ static void test_secrets_are_not_quoted(void **state)
 	assert_null(strstr(err.message, "hush"));
 	assert_null(load("{\"sources\": {\"s\": {\"kind\": \"app\", \"keys\": [\"hush\", \"hush\"]}}}", NULL, &err));
 	assert_null(strstr(err.message, "hush"));
+}
+
+static void test_cookies(void **state)
+{
+	(void)state;
+	struct config *cfg = must_load(
+	        "{\"cookies\": {\"domains\": [\".Shop.Example\", \"a.shop.localhost\"], \"renew\": \"never\"}, " SHOP
+	        "}",
+	        NULL);
+	assert_true(slice_equal(cfg->cookies.id_name, SLICE("hg_id")));
+	assert_true(slice_equal(cfg->cookies.domains.at[0], SLICE("shop.example")));
+	assert_true(slice_equal(cfg->cookies.domains.at[1], SLICE("a.shop.localhost")));
+	assert_int_equal(cfg->cookies.renew, COOKIES_RENEW_NEVER);
+	assert_int_equal(cfg->sources[0].cookies, SOURCE_COOKIES_LAX);
+	assert_int_equal(cfg->session.timeout_ms, 1800000);
+	config_destroy(&cfg);
 }
 
 static void test_origins(void **state)
@@ -527,6 +551,7 @@ int main(void)
 		cmocka_unit_test(test_both_value_and_file),
 		cmocka_unit_test(test_secrets_are_not_quoted),
 		cmocka_unit_test(test_origins),
+		cmocka_unit_test(test_cookies),
 		cmocka_unit_test(test_networks),
 		cmocka_unit_test(test_reload),
 		cmocka_unit_test(test_shipped_file_shows_all_keys),
