@@ -68,7 +68,40 @@ struct config_limits {
 struct config_consent_default {
 	struct slice purpose;
 	enum consent_state state;
+	bool is_contract; /* "contract": granted because a contract needs it, not because somebody said so */
 };
+
+/* Defaults that go before a source's plain ones for events from that country. */
+struct config_country_defaults {
+	struct slice country; /* ISO 3166-1 alpha-2 */
+	const struct config_consent_default *at;
+	size_t count;
+};
+
+/* Purposes of the TCF (bit n - 1 for number n) that all must be consented to for a purpose of ours; 0: none says it. */
+struct config_tcf_purposes {
+	struct slice purpose;
+	uint32_t mask;
+};
+
+/* What Google's consent mode tells apart. */
+enum google_signal {
+	GOOGLE_AD_STORAGE,
+	GOOGLE_ANALYTICS_STORAGE,
+	GOOGLE_AD_USER_DATA,
+	GOOGLE_AD_PERSONALIZATION,
+	GOOGLE_count
+};
+
+/* A purpose that consent is asked for, with what speaks of it. */
+struct config_purpose {
+	struct slice name;
+	uint32_t tcf;    /* mask, as above */
+	uint8_t google;  /* 1 << enum google_signal, all that must be granted; 0: none says it */
+	bool is_opt_out; /* an opt-out of sale and sharing denies it */
+};
+
+enum denied_events { DENIED_EVENTS_STRIPPED, DENIED_EVENTS_DROPPED };
 
 struct source {
 	struct slice name;
@@ -78,9 +111,12 @@ struct source {
 	struct slices origins; /* exact "https://shop.example" or "null"; "http://localhost:*" any port */
 	const struct config_consent_default *consent_defaults;
 	size_t consent_defaults_count;
-	struct slice dedup_group;   /* default: name */
-	enum dedup_mode dedup_mode; /* default: id+fingerprint for browser and app, id for server */
-	uint64_t dedup_window_ms;   /* default 24 h */
+	const struct config_country_defaults *country_defaults;
+	size_t country_defaults_count;
+	enum denied_events denied_events; /* what becomes of an event whose every purpose is denied */
+	struct slice dedup_group;         /* default: name */
+	enum dedup_mode dedup_mode;       /* default: id+fingerprint for browser and app, id for server */
+	uint64_t dedup_window_ms;         /* default 24 h */
 	enum source_unfit unknown_events;
 	enum source_unfit invalid_events;
 	enum dead_letter_payload dead_letter_payload;
@@ -130,7 +166,19 @@ struct config {
 		size_t paths_count;
 		const struct config_network *trusted_proxies;
 		size_t trusted_proxies_count;
+		struct slice country_header; /* by which trusted proxies tell the country; empty: none does */
 	} http;
+	struct {
+		struct slices further_purposes; /* beside analytics, ads, personalization and functional */
+		struct slices opt_out_purposes;
+		const struct config_tcf_purposes *tcf_purposes;
+		size_t tcf_purposes_count;
+		struct config_pairs google;            /* signal → purpose */
+		const struct config_purpose *purposes; /* worked out of the above */
+		size_t purposes_count;
+		uint32_t tcf_vendor; /* 0: vendors' consent is not looked at */
+		bool honor_dnt;
+	} consent;
 
 	struct {
 		struct slice dir;

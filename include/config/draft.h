@@ -30,6 +30,10 @@ MUST_CHECK bool config_layer_option(struct config_draft *draft, const char *opti
                                     struct error *err);
 /* Works out what depends on other keys, checks the rules that concern more than one, and puts the sources in place. */
 MUST_CHECK bool config_finish(struct config_draft *draft, struct error *err);
+/* Checks the keys below `consent` and fills consent.purposes. */
+MUST_CHECK bool config_finish_consent(struct config_draft *draft, struct error *err);
+/* What is wrong with the source's keys about consent, and which key; NULL: nothing. */
+const char *config_source_consent_fault(const struct source *source, const char **key);
 
 /* The part of it that concerns cookies: names, domains. */
 MUST_CHECK bool config_check_cookies(struct config_draft *draft, struct error *err);

@@ -6,22 +6,24 @@
 #include "base/slice.h"
 
 enum config_type {
-	CONFIG_TEXT,     /* struct slice */
-	CONFIG_PATH,     /* struct slice */
-	CONFIG_SWITCH,   /* bool */
-	CONFIG_CHOICE,   /* an enum, counted in the order of the range */
-	CONFIG_COUNT,    /* uint32_t */
-	CONFIG_LANES,    /* uint32_t, "auto" is 0 */
-	CONFIG_SIZE32,   /* uint32_t */
-	CONFIG_SIZE64,   /* uint64_t */
-	CONFIG_TIME32,   /* uint32_t */
-	CONFIG_TIME64,   /* uint64_t */
-	CONFIG_ADDRESS,  /* struct config_address */
-	CONFIG_TEXTS,    /* struct slices */
-	CONFIG_NETWORKS, /* pointer and count */
-	CONFIG_PAIRS,    /* struct config_pairs; any members */
-	CONFIG_ROUTES,   /* pointer and count; any members */
-	CONFIG_CONSENT   /* pointer and count; any members */
+	CONFIG_TEXT,      /* struct slice */
+	CONFIG_PATH,      /* struct slice */
+	CONFIG_SWITCH,    /* bool */
+	CONFIG_CHOICE,    /* an enum, counted in the order of the range */
+	CONFIG_COUNT,     /* uint32_t */
+	CONFIG_LANES,     /* uint32_t, "auto" is 0 */
+	CONFIG_SIZE32,    /* uint32_t */
+	CONFIG_SIZE64,    /* uint64_t */
+	CONFIG_TIME32,    /* uint32_t */
+	CONFIG_TIME64,    /* uint64_t */
+	CONFIG_ADDRESS,   /* struct config_address */
+	CONFIG_TEXTS,     /* struct slices */
+	CONFIG_NETWORKS,  /* pointer and count */
+	CONFIG_PAIRS,     /* struct config_pairs; any members */
+	CONFIG_ROUTES,    /* pointer and count; any members */
+	CONFIG_CONSENT,   /* pointer and count; any members */
+	CONFIG_COUNTRIES, /* pointer and count; any members */
+	CONFIG_TCF        /* pointer and count; any members */
 };
 
 struct config_key {

@@ -60,21 +60,35 @@ struct event_limits {
 	uint32_t event_bytes, depth, id_bytes, event_id_bytes;
 };
 
-/* What is known of the person's consent, per purpose, and what said so. */
+/* What decided. NONE: nothing did. */
+enum consent_basis {
+#define BASIS(id, name) BASIS_##id,
+#include "event/bases.def"
+#undef BASIS
+	BASIS_count
+};
+
+/* What is known of the person's consent for one purpose. */
 struct event_purpose {
 	struct slice purpose;
 	enum consent_state state;
-	const char *basis; /* "event", "default" */
+	enum consent_basis basis;
+	enum consent_state stated; /* by the person's own statements, before opt-outs and defaults */
+	bool is_configured;        /* else it passes through and controls nothing */
 };
 
 /* How far consent lets an event go: `applied` of the wire contract. */
 enum consent_applied { CONSENT_KEPT, CONSENT_REDUCED, CONSENT_STRIPPED, CONSENT_DROPPED };
 
 struct event_consent {
-	struct event_purpose *at;
+	struct event_purpose *at; /* the configured ones first, in the order of the configuration */
 	uint32_t count;
 	bool gpc;
 	enum consent_applied applied;
+	enum consent_basis basis; /* of `applied`: that of the purpose which decided it */
+	bool user_denied;         /* Google's ad_user_data was denied: `user` is not for passing on */
+	bool is_update;           /* consent_update: keeps the ids the person had; no IP, user agent or URL */
+	int64_t time_ms;          /* when the event's own statements were made; 0: not known */
 };
 
 /* Facts of the connection that events of browser and app sources take over. Empty: not known. */
@@ -159,6 +173,7 @@ void event_edit(struct event *ev, uint32_t node, struct slice text, struct arena
 const struct event_edit *event_edit_find(const struct event *ev, uint32_t node);
 
 const char *consent_applied_name(enum consent_applied applied);
+const char *consent_basis_name(enum consent_basis basis);
 const char *verdict_name(enum verdict verdict);
 const char *reject_reason_name(enum reject_reason reason);
 const char *reject_reason_text(enum reject_reason reason);

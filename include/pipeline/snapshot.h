@@ -14,6 +14,8 @@ struct snapshot {
 	struct catalog *cat;
 	/* metric series of headgate_events_total: [source][event, the last is "other"][verdict] */
 	uint32_t *event_series;
+	/* of headgate_consent_total: [source][applied][basis], 1 + series, 0 until the first is counted */
+	_Atomic uint32_t *consent_series;
 };
 
 /* Takes over cfg and cat (also on failure). */
@@ -22,6 +24,8 @@ struct snapshot *snapshot_acquire(struct snapshot *snap);
 void snapshot_release(struct snapshot **snap);
 uint32_t snapshot_event_series(const struct snapshot *snap, const struct source *source,
                                const struct event_schema *schema, enum verdict verdict);
+uint32_t snapshot_consent_series(const struct snapshot *snap, const struct source *source,
+                                 const struct event_consent *consent);
 
 /* The current snapshot. Thread: publish by main, the rest by any. */
 void snapshot_publish(struct snapshot *snap); /* takes over the reference; NULL at the end */

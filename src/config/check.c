@@ -224,9 +224,9 @@ static bool check_source(struct config_draft *draft, struct source_draft *draft_
 	const struct source *source = &draft_source->source;
 	if (!was_set(draft_source, "kind"))
 		return complain(draft_source, err, "kind", "is missing; expected one of browser|app|server");
-	if (source->kind == SOURCE_SERVER && source->consent_defaults_count == 0)
-		return complain(draft_source, err, "consent_defaults",
-		                "is needed for a server source, such as {\"analytics\": \"unknown\"}");
+	const char *key, *fault = config_source_consent_fault(source, &key);
+	if (fault)
+		return complain(draft_source, err, key, fault);
 	if (source->dead_letter_payload == PAYLOAD_ALWAYS && !is_loopback(cfg->listen.host))
 		return complain(draft_source, err, "dead_letter_payload",
 		                "always is allowed only with the listener on loopback; expected consented or never");
@@ -272,7 +272,7 @@ static bool keep_sources(struct config_draft *draft, struct error *err)
 
 bool config_finish(struct config_draft *draft, struct error *err)
 {
-	if (!complete_paths(draft, err))
+	if (!complete_paths(draft, err) || !config_finish_consent(draft, err))
 		return false;
 	if (draft->sources_count == 0)
 		return error_set(err, ERROR_CONFIG, "%.*s: sources: expected at least one source",

@@ -195,6 +195,8 @@ static bool equal_field(const struct config_key *key, const void *a, const void 
 	case CONFIG_NETWORKS:
 	case CONFIG_ROUTES:
 	case CONFIG_CONSENT:
+	case CONFIG_COUNTRIES:
+	case CONFIG_TCF:
 		break;
 	}
 	return true;

@@ -46,7 +46,8 @@ bool config_key_is_level(const struct config_table *table, struct slice path)
 
 bool config_key_has_members(const struct config_key *key)
 {
-	return key->type == CONFIG_PAIRS || key->type == CONFIG_ROUTES || key->type == CONFIG_CONSENT;
+	return key->type == CONFIG_PAIRS || key->type == CONFIG_ROUTES || key->type == CONFIG_CONSENT ||
+	       key->type == CONFIG_COUNTRIES || key->type == CONFIG_TCF;
 }
 
 /* The next name below `level` from *i on, each once; SLICE_NONE at the end. Keys of one level stand together. */
@@ -119,6 +120,8 @@ const char *config_type_text(enum config_type type)
 		[CONFIG_PAIRS] = "object",
 		[CONFIG_ROUTES] = "object",
 		[CONFIG_CONSENT] = "object",
+		[CONFIG_COUNTRIES] = "object",
+		[CONFIG_TCF] = "object",
 	};
 	return texts[type];
 }

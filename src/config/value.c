@@ -3,21 +3,16 @@
  * a string that may be a secret. */
 #include "config/value.h"
 
+#include "config/consent_value.h"
+#include "config/list.h"
+
 #include <arpa/inet.h>
 #include <assert.h>
 #include <stdio.h>
 
-#define PURPOSE_MAX_BYTES 32
-
 struct unit {
 	const char *name;
 	uint64_t factor;
-};
-
-/* Every field of a list type is a pointer and a count. */
-struct list {
-	void *at;
-	size_t count;
 };
 
 static const struct unit time_units[] = { { "ms", 1 },      { "s", 1000 },     { "m", 60000 },
@@ -268,24 +263,6 @@ bool config_network_parse(struct slice text, struct config_network *out)
 	return true;
 }
 
-/* Room for one more element at the end; the array doubles whenever its count reaches a power of two. */
-static void *list_push(void *field, size_t size, struct arena *arena)
-{
-	struct list list;
-	memcpy(&list, field, sizeof(list));
-	if ((list.count & (list.count - 1)) == 0) {
-		void *wider = arena_array(arena, list.count ? list.count * 2 : 1, size);
-		if (!wider)
-			return NULL;
-		if (list.count)
-			memcpy(wider, list.at, list.count * size);
-		list.at = wider;
-	}
-	char *element = (char *)list.at + list.count++ * size;
-	memcpy(field, &list, sizeof(list));
-	return element;
-}
-
 /* Calls for each element of an array of strings; from the environment a lone value is an array of one. */
 static bool each_text(const struct config_key *key, void *field, const struct config_value *value,
                       bool (*add)(const struct config_key *, void *, const struct config_value *, struct arena *,
@@ -293,7 +270,7 @@ static bool each_text(const struct config_key *key, void *field, const struct co
                       struct arena *arena, struct error *err)
 {
 	const struct json_doc *doc = &value->text->doc;
-	memset(field, 0, sizeof(struct list));
+	memset(field, 0, sizeof(struct config_list));
 	if (type_of(value) != JSON_ARRAY)
 		return value->text->is_file ? expected(value, arena, err, "a list [ … ]")
 		                            : add(key, field, value, arena, err);
@@ -316,7 +293,7 @@ static bool add_text(const struct config_key *key, void *field, const struct con
 		return config_value_complain(value, arena, err, "expected a string that is not empty");
 	if (strcmp(key->range, "pointers") == 0 && text.at[0] != '/')
 		return config_value_complain(value, arena, err, "expected a JSON Pointer such as \"/ids/user_id\"");
-	struct slice *to = list_push(field, sizeof(*to), arena);
+	struct slice *to = config_list_push(field, sizeof(*to), arena);
 	if (!to)
 		return out_of_memory(err);
 	*to = text;
@@ -335,30 +312,11 @@ static bool add_network(const struct config_key *key, void *field, const struct 
 	if (!config_network_parse(text, &network))
 		return config_value_complain(value, arena, err, "expected %s, found \"%.*s\"", what,
 		                             text.len > 60 ? 60 : (int)text.len, text.at);
-	struct config_network *to = list_push(field, sizeof(*to), arena);
+	struct config_network *to = config_list_push(field, sizeof(*to), arena);
 	if (!to)
 		return out_of_memory(err);
 	*to = network;
 	return true;
-}
-
-/* The element of a list of {name, …} structs whose first member is its name, or a new one. */
-static void *named_element(void *field, size_t size, struct slice name, struct arena *arena)
-{
-	struct list list;
-	memcpy(&list, field, sizeof(list));
-	for (size_t i = 0; i < list.count; i++) {
-		char *element = (char *)list.at + i * size;
-		struct slice other;
-		memcpy(&other, element, sizeof(other));
-		if (slice_equal(other, name))
-			return element;
-	}
-	struct slice copy = arena_copy(arena, name);
-	void *element = copy.at ? list_push(field, size, arena) : NULL;
-	if (element)
-		memcpy(element, &copy, sizeof(copy));
-	return element;
 }
 
 static bool set_pair(void *field, struct slice name, const struct config_value *value, struct arena *arena,
@@ -370,7 +328,7 @@ static bool set_pair(void *field, struct slice name, const struct config_value *
 		return expected(value, arena, err, "a string, a number, true or false");
 	struct slice text = type == JSON_STRING ? json_string(doc, value->node, arena) : json_raw(doc, value->node);
 	text = arena_copy(arena, text);
-	struct config_pair *pair = text.at ? named_element(field, sizeof(*pair), name, arena) : NULL;
+	struct config_pair *pair = text.at ? config_list_named(field, sizeof(*pair), name, arena) : NULL;
 	if (!pair)
 		return out_of_memory(err);
 	pair->value = text;
@@ -389,45 +347,10 @@ static bool set_route(void *field, struct slice name, const struct config_value 
 		return false;
 	if (route.len == 0 || route.at[0] != '/')
 		return config_value_complain(value, arena, err, "expected a route such as \"/v1/events\"");
-	struct config_path *path = named_element(field, sizeof(*path), name, arena);
+	struct config_path *path = config_list_named(field, sizeof(*path), name, arena);
 	if (!path)
 		return out_of_memory(err);
 	path->route = route;
-	return true;
-}
-
-static bool is_purpose(struct slice name)
-{
-	if (name.len == 0 || name.len > PURPOSE_MAX_BYTES || name.at[0] < 'a' || name.at[0] > 'z')
-		return false;
-	for (size_t i = 1; i < name.len; i++) {
-		char c = name.at[i];
-		if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'))
-			return false;
-	}
-	return true;
-}
-
-static bool set_consent(void *field, struct slice name, const struct config_value *value, struct arena *arena,
-                        struct error *err)
-{
-	const struct json_doc *doc = &value->text->doc;
-	enum consent_state state = CONSENT_UNKNOWN;
-	enum json_type type = type_of(value);
-	if (!is_purpose(name))
-		return config_value_complain(value, arena, err,
-		                             "expected a purpose: a to z, digits and _, at most %d, a letter first",
-		                             PURPOSE_MAX_BYTES);
-	if (type == JSON_TRUE || (type == JSON_STRING && json_string_equals(doc, value->node, SLICE("granted"))))
-		state = CONSENT_GRANTED;
-	else if (type == JSON_FALSE || (type == JSON_STRING && json_string_equals(doc, value->node, SLICE("denied"))))
-		state = CONSENT_DENIED;
-	else if (type != JSON_STRING || !json_string_equals(doc, value->node, SLICE("unknown")))
-		return config_value_complain(value, arena, err, "expected granted, denied or unknown");
-	struct config_consent_default *to = named_element(field, sizeof(*to), name, arena);
-	if (!to)
-		return out_of_memory(err);
-	to->state = state;
 	return true;
 }
 
@@ -435,10 +358,18 @@ bool config_value_set_member(const struct config_key *key, void *base, struct sl
                              const struct config_value *value, struct arena *arena, struct error *err)
 {
 	void *field = (char *)base + key->offset;
-	if (key->type == CONFIG_ROUTES)
+	switch (key->type) {
+	case CONFIG_ROUTES:
 		return set_route(field, name, value, arena, err);
-	return key->type == CONFIG_CONSENT ? set_consent(field, name, value, arena, err)
-	                                   : set_pair(field, name, value, arena, err);
+	case CONFIG_CONSENT:
+		return config_consent_set(field, name, value, arena, err);
+	case CONFIG_COUNTRIES:
+		return config_country_set(field, name, value, arena, err);
+	case CONFIG_TCF:
+		return config_tcf_set(field, name, value, arena, err);
+	default:
+		return set_pair(field, name, value, arena, err);
+	}
 }
 
 static bool set_members(const struct config_key *key, void *base, const struct config_value *value, struct arena *arena,
@@ -483,6 +414,8 @@ bool config_value_set(const struct config_key *key, void *base, const struct con
 	case CONFIG_PAIRS:
 	case CONFIG_ROUTES:
 	case CONFIG_CONSENT:
+	case CONFIG_COUNTRIES:
+	case CONFIG_TCF:
 		return set_members(key, base, value, arena, err);
 	case CONFIG_COUNT:
 	case CONFIG_SIZE32:

@@ -9,11 +9,12 @@ static bool is_purpose(const struct event *ev, const struct json_doc *doc, uint3
 	return false;
 }
 
-/* The raw statements beside the purposes: TCF, GPP and Google strings, time, version, method. gpc is written apart. */
+/* The raw statements beside the purposes: TCF, GPP and Google strings, time, version, method. gpc is written apart. They
+ * are much the same on all events of a person, as an id is, so they stay only where ids do. */
 static void put_consent_statements(struct buffer *out, const struct event *ev)
 {
 	uint32_t consent = ev->member[EVENT_MEMBER_CONSENT];
-	if (!consent)
+	if (!consent || ev->consent.applied >= CONSENT_STRIPPED)
 		return;
 	const struct json_node *nodes = ev->doc->nodes;
 	for (uint32_t key = consent + 1; key < nodes[consent].next; key = nodes[key + 1].next) {
@@ -32,27 +33,35 @@ void canonical_put_consent(struct buffer *out, const struct event *ev)
 	static const struct slice states[] = { [CONSENT_UNKNOWN] = { "unknown", 7 },
 		                               [CONSENT_DENIED] = { "denied", 6 },
 		                               [CONSENT_GRANTED] = { "granted", 7 } };
+	const struct event_consent *consent = &ev->consent;
+	bool first = true;
 	PUT(out, ",\"consent\":{");
-	for (uint32_t i = 0; i < ev->consent.count; i++) {
-		json_write_string(out, ev->consent.at[i].purpose);
+	for (uint32_t i = 0; i < consent->count; i++) {
+		if (!consent->at[i].is_configured && consent->applied >= CONSENT_STRIPPED)
+			continue; /* the sender chose its name */
+		json_write_string(out, consent->at[i].purpose);
 		PUT(out, ":\"");
-		buffer_append(out, states[ev->consent.at[i].state]);
+		buffer_append(out, states[consent->at[i].state]);
 		PUT(out, "\",");
 	}
 	PUT(out, "\"basis\":{");
-	for (uint32_t i = 0; i < ev->consent.count; i++) {
-		if (i)
+	for (uint32_t i = 0; i < consent->count; i++) {
+		if (consent->at[i].basis == BASIS_NONE ||
+		    (!consent->at[i].is_configured && consent->applied >= CONSENT_STRIPPED))
+			continue;
+		if (!first)
 			buffer_append_char(out, ',');
-		json_write_string(out, ev->consent.at[i].purpose);
+		first = false;
+		json_write_string(out, consent->at[i].purpose);
 		PUT(out, ":\"");
-		buffer_append(out, slice_of(ev->consent.at[i].basis));
+		buffer_append(out, slice_of(consent_basis_name(consent->at[i].basis)));
 		buffer_append_char(out, '"');
 	}
 	buffer_append_char(out, '}');
-	if (ev->consent.gpc)
+	if (consent->gpc)
 		PUT(out, ",\"gpc\":true");
 	put_consent_statements(out, ev);
 	PUT(out, ",\"applied\":\"");
-	buffer_append(out, slice_of(consent_applied_name(ev->consent.applied)));
+	buffer_append(out, slice_of(consent_applied_name(consent->applied)));
 	PUT(out, "\"}");
 }

@@ -89,15 +89,21 @@ static void put_payload(struct buffer *out, const struct event *ev)
 	buffer_append_char(out, '"');
 }
 
-static void put_consent(struct buffer *out, const struct event *ev)
+/* What was said or is known; a purpose that the sender named stands only where the payload does. */
+static void put_consent(struct buffer *out, const struct event *ev, bool with_payload)
 {
 	static const char *const states[] = { "unknown", "denied", "granted" };
+	bool first = true;
 	if (!ev->consent.count)
 		return;
 	PUT(out, ",\"consent\":{");
 	for (uint32_t i = 0; i < ev->consent.count; i++) {
-		if (i)
+		const struct event_purpose *purpose = &ev->consent.at[i];
+		if (purpose->is_configured ? purpose->basis == BASIS_NONE : !with_payload)
+			continue;
+		if (!first)
 			buffer_append_char(out, ',');
+		first = false;
 		json_write_string(out, ev->consent.at[i].purpose);
 		PUT(out, ":\"");
 		buffer_append(out, slice_of(states[ev->consent.at[i].state]));
@@ -138,6 +144,6 @@ void event_write_dead_letter(const struct event *ev, const struct event_origin *
 	buffer_append_u64(out, ev->bytes.len);
 	if (with_payload)
 		put_payload(out, ev);
-	put_consent(out, ev);
+	put_consent(out, ev, with_payload);
 	buffer_append_char(out, '}');
 }

@@ -24,6 +24,16 @@ const char *consent_applied_name(enum consent_applied applied)
 	return names[applied];
 }
 
+const char *consent_basis_name(enum consent_basis basis)
+{
+	static const char *const names[BASIS_count] = {
+#define BASIS(id, name) [BASIS_##id] = name,
+#include "event/bases.def"
+#undef BASIS
+	};
+	return names[basis];
+}
+
 const char *verdict_name(enum verdict verdict)
 {
 	return verdict_names[verdict];

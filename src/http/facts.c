@@ -23,6 +23,33 @@ static struct slice client_address(struct exchange *ex)
 	return text ? (struct slice) { text, address_format(&client, text) } : SLICE_NONE;
 }
 
+static char upper(char c)
+{
+	return (char)(c >= 'a' && c <= 'z' ? c - 32 : c);
+}
+
+/* Two letters; what else proxies say (XX, T1, nothing) names no country that a default could be for. */
+static struct slice client_country(struct exchange *ex)
+{
+	struct slice name = ex->snap->cfg->http.country_header;
+	const char *value = NULL;
+	size_t len = 0;
+
+	if (!name.len || !is_behind_trusted_proxy(ex) ||
+	    MHD_lookup_connection_value_n(ex->handle, MHD_HEADER_KIND, name.at, name.len, &value, &len) != MHD_YES)
+		return SLICE_NONE;
+	struct slice told = slice_trim((struct slice) { value ? value : "", value ? len : 0 });
+	char *country = told.len == 2 ? arena_alloc(&ex->arena, 2) : NULL;
+	if (!country)
+		return SLICE_NONE;
+	for (size_t i = 0; i < 2; i++) {
+		country[i] = upper(told.at[i]);
+		if (country[i] < 'A' || country[i] > 'Z')
+			return SLICE_NONE;
+	}
+	return (struct slice) { country, 2 };
+}
+
 void facts_collect(struct exchange *ex, struct event_connection *out)
 {
 	const struct http_head *head = &ex->head;
@@ -37,6 +64,7 @@ void facts_collect(struct exchange *ex, struct event_connection *out)
 	out->hint_platform = head->hint_platform;
 	out->gpc = slice_equal(slice_trim(head->gpc), SLICE("1"));
 	out->dnt = slice_equal(slice_trim(head->dnt), SLICE("1"));
+	out->country = client_country(ex);
 	out->is_https =
 	        is_behind_trusted_proxy(ex) && slice_equal_nocase(slice_trim(head->forwarded_proto), SLICE("https"));
 }

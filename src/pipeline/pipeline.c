@@ -98,6 +98,8 @@ static void count_verdicts(struct request *req)
 	for (uint32_t i = 0; i < req->count; i++) {
 		const struct event *ev = &req->events[i];
 		metrics_add(snapshot_event_series(req->snap, req->source, ev->schema, ev->verdict), 1);
+		if (ev->verdict == VERDICT_ACCEPTED || ev->verdict == VERDICT_DROPPED)
+			metrics_add(snapshot_consent_series(req->snap, req->source, &ev->consent), 1);
 		if (ev->verdict == VERDICT_REJECTED)
 			metrics_add(req->pipeline->reason_series[ev->reason], 1);
 		for (uint32_t w = 0; ev->verdict == VERDICT_ACCEPTED && w < ev->warning_count; w++) {

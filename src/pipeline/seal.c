@@ -93,8 +93,24 @@ static struct slice topic_of(const struct request *req, const struct event *ev)
 	const struct config *cfg = req->snap->cfg;
 	if (ev->unverified)
 		return cfg->topics.unverified;
+	if (ev->consent.is_update)
+		return cfg->topics.consent;
 	struct slice topic = ev->schema && ev->schema->topic.len ? ev->schema->topic : cfg->topics.events;
 	return expand_topic(topic, ev->name, req->arena);
+}
+
+/* Withdrawals are found by the person, whatever keys the other topics have. */
+static struct slices key_of(const struct request *req, const struct event *ev)
+{
+	static const struct slice person[] = {
+		{ "/ids/user_id", 12 },   { "/ids/anonymous_id", 17 }, { "/ids/cookie_id", 14 },
+		{ "/ids/device_id", 14 }, { "/event_id", 9 },
+	};
+	if (ev->schema && ev->schema->key_count)
+		return (struct slices) { ev->schema->key, ev->schema->key_count };
+	if (ev->consent.is_update)
+		return (struct slices) { person, sizeof person / sizeof person[0] };
+	return req->snap->cfg->topics.key;
 }
 
 static bool knows_name(const struct event_schema *schema, struct slice name)
@@ -120,10 +136,8 @@ static void begin(struct seal *seal)
 
 bool seal_event(struct seal *seal, const struct request *req, const struct event *ev, const struct pipeline_copy *copy)
 {
-	const struct config *cfg = req->snap->cfg;
 	char position[sizeof seal->prefix + 20];
 	struct event_origin origin = origin_of(seal, req, position);
-	bool own_key = ev->schema && ev->schema->key_count;
 	begin(seal);
 	event_write_canonical(ev, &origin, &seal->value);
 	struct journal_record record = { .type = JOURNAL_EVENT,
@@ -131,9 +145,8 @@ bool seal_event(struct seal *seal, const struct request *req, const struct event
 		                         .tag1 = copy->tags[COPY_KEY_ID],
 		                         .tag2 = copy->tags[COPY_KEY_DECLARED] };
 	record.topic = topic_of(req, ev);
-	record.key = event_key(ev, own_key ? ev->schema->key : cfg->topics.key.at,
-	                       own_key ? ev->schema->key_count : cfg->topics.key.count, buffer_slice(&seal->value),
-	                       req->arena);
+	struct slices key = key_of(req, ev);
+	record.key = event_key(ev, key.at, key.count, buffer_slice(&seal->value), req->arena);
 	event_write_headers(ev, &origin, &seal->headers);
 	record.time_ms = ev->event_ms < ev->received_ms - CLAMP_MS ? ev->received_ms - CLAMP_MS : ev->event_ms;
 	_Static_assert(sizeof(struct dedup_key) == sizeof record.key1, "a dedup key fills its place in the record");

@@ -33,9 +33,12 @@ struct snapshot *snapshot_create(struct config *cfg, struct catalog *cat, struct
 	struct snapshot *snap = calloc(1, sizeof *snap);
 	size_t series = cfg->sources_count * (catalog_event_count(cat) + 1) * VERDICT_count;
 	uint32_t *table = calloc(series ? series : 1, sizeof *table);
-	if (!snap || !table) {
+	_Atomic uint32_t *consent =
+	        calloc(cfg->sources_count * (CONSENT_DROPPED + 1) * BASIS_count + 1, sizeof *consent);
+	if (!snap || !table || !consent) {
 		free(snap);
 		free(table);
+		free((void *)(uintptr_t)consent);
 		catalog_destroy(&cat);
 		config_destroy(&cfg);
 		error_set(err, ERROR_MEMORY, "no memory for a snapshot of config and catalog");
@@ -45,6 +48,7 @@ struct snapshot *snapshot_create(struct config *cfg, struct catalog *cat, struct
 	snap->cfg = cfg;
 	snap->cat = cat;
 	snap->event_series = table;
+	snap->consent_series = consent;
 	resolve_series(snap);
 	return snap;
 }
@@ -64,6 +68,7 @@ void snapshot_release(struct snapshot **snap)
 	catalog_destroy(&gone->cat);
 	config_destroy(&gone->cfg);
 	free(gone->event_series);
+	free((void *)(uintptr_t)gone->consent_series);
 	free(gone);
 }
 
@@ -73,6 +78,23 @@ uint32_t snapshot_event_series(const struct snapshot *snap, const struct source 
 	size_t events = catalog_event_count(snap->cat) + 1;
 	size_t event = schema ? schema->event_index : events - 1;
 	return snap->event_series[(source->index * events + event) * VERDICT_count + verdict];
+}
+
+/* Most combinations never come, so a series is made by the first; two lanes that make it at once make the same. */
+uint32_t snapshot_consent_series(const struct snapshot *snap, const struct source *source,
+                                 const struct event_consent *consent)
+{
+	_Atomic uint32_t *series =
+	        &snap->consent_series[(source->index * (CONSENT_DROPPED + 1) + consent->applied) * BASIS_count +
+	                              consent->basis];
+	uint32_t known = atomic_load_explicit(series, memory_order_relaxed);
+	if (known)
+		return known - 1;
+	const struct slice labels[] = { source->name, slice_of(consent_applied_name(consent->applied)),
+		                        slice_of(consent_basis_name(consent->basis)) };
+	uint32_t made = metrics_series(METRIC_CONSENT, labels);
+	atomic_store_explicit(series, made + 1, memory_order_relaxed);
+	return made;
 }
 
 void snapshot_publish(struct snapshot *snap)

@@ -77,6 +77,16 @@ static void translate(const struct step_context *context, struct event *ev)
 	ev->bytes = buffer_slice(&text);
 }
 
+static void decide_consent(const struct step_context *context, struct event *ev)
+{
+	const struct consent_context consent = { .cfg = context->snap->cfg,
+		                                 .source = context->source,
+		                                 .connection = context->connection,
+		                                 .arena = context->arena,
+		                                 .dry = context->dry };
+	consent_decide(ev, &consent);
+}
+
 static enum step_outcome step_decode(const struct step_context *context, struct event *ev)
 {
 	const struct config_limits *limits = &context->snap->cfg->limits;
@@ -85,6 +95,7 @@ static enum step_outcome step_decode(const struct step_context *context, struct 
 		                             .id_bytes = limits->id_bytes,
 		                             .event_id_bytes = limits->event_id_bytes };
 	ev->received_ms = context->received_ms;
+	ev->consent.applied = CONSENT_STRIPPED; /* until it is decided */
 	ev->payload_allowed = context->source->dead_letter_payload == PAYLOAD_ALWAYS;
 	if (context->translates)
 		translate(context, ev);
@@ -95,14 +106,26 @@ static enum step_outcome step_decode(const struct step_context *context, struct 
 		return STEP_PASS;
 	/* its dead letter obeys consent too; of two statements under one name nobody knows which counts */
 	if (ev->name.len && !(ev->reasons & REASON_BIT(REASON_DUPLICATE_NAME)))
-		consent_decide(ev, context->source, context->connection, context->arena);
+		decide_consent(context, ev);
 	return STEP_REJECT;
+}
+
+/* A migrating shop's first weeks: what the catalog does not know or refuses is kept apart, with the reasons on it. */
+static bool is_kept(const struct step_context *context, const struct event *ev)
+{
+	uint32_t kept = 0;
+	if (context->source->unknown_events == SOURCE_UNFIT_KEEP)
+		kept |= REASON_BIT(REASON_EVENT_UNKNOWN) | REASON_BIT(REASON_VERSION_UNKNOWN);
+	if (context->source->invalid_events == SOURCE_UNFIT_KEEP)
+		kept |= REASON_BIT(REASON_SCHEMA);
+	return (ev->reasons & ~kept) == 0;
 }
 
 static enum step_outcome step_consent(const struct step_context *context, struct event *ev)
 {
-	consent_decide(ev, context->source, context->connection, context->arena);
-	return STEP_PASS;
+	decide_consent(context, ev);
+	/* what would be refused is refused, so that its sender learns of it */
+	return ev->consent.applied == CONSENT_DROPPED && is_kept(context, ev) ? STEP_DROP : STEP_PASS;
 }
 
 static struct slice derived_id(const struct step_context *context, uint32_t index)
@@ -169,17 +192,6 @@ static void check(const struct step_context *context, struct event *ev, const st
 		errors->more += found.more;
 }
 
-/* A migrating shop's first weeks: what the catalog does not know or refuses is kept apart, with the reasons on it. */
-static bool is_kept_unverified(const struct step_context *context, const struct event *ev)
-{
-	uint32_t kept = 0;
-	if (context->source->unknown_events == SOURCE_UNFIT_KEEP)
-		kept |= REASON_BIT(REASON_EVENT_UNKNOWN) | REASON_BIT(REASON_VERSION_UNKNOWN);
-	if (context->source->invalid_events == SOURCE_UNFIT_KEEP)
-		kept |= REASON_BIT(REASON_SCHEMA);
-	return (ev->reasons & ~kept) == 0;
-}
-
 static void warn_of_money(const struct step_context *context, struct event *ev)
 {
 	struct money_finding found[MONEY_FINDINGS_MAX];
@@ -201,9 +213,12 @@ static enum step_outcome step_validate(const struct step_context *context, struc
 		warn_of_money(context, ev);
 		return STEP_PASS;
 	}
-	if (!is_kept_unverified(context, ev))
+	if (!is_kept(context, ev))
 		return STEP_REJECT;
 	ev->unverified = true;
+	consent_tighten(ev, context->source);
+	if (ev->consent.applied == CONSENT_DROPPED)
+		return STEP_DROP;
 	for (uint32_t i = 0; ev->errors && i < ev->errors->count; i++)
 		event_warn(ev, context->arena, ev->errors->at[i].path, ev->errors->at[i].rule);
 	return STEP_PASS;

@@ -8,6 +8,13 @@
 
 static const char *const json_type = "application/json";
 
+/* By consent. A refused event is told why it was refused. */
+static bool is_changed(const struct event *ev)
+{
+	return ev->consent.applied != CONSENT_KEPT &&
+	       (ev->verdict == VERDICT_ACCEPTED || ev->verdict == VERDICT_DUPLICATE || ev->verdict == VERDICT_DROPPED);
+}
+
 void native_answer_entry(const struct event *ev, struct buffer *out)
 {
 	PUT(out, "{\"index\":");
@@ -23,6 +30,11 @@ void native_answer_entry(const struct event *ev, struct buffer *out)
 	PUT(out, ",\"status\":\"");
 	buffer_append(out, slice_of(verdict_name(ev->verdict)));
 	buffer_append_char(out, '"');
+	if (is_changed(ev)) {
+		PUT(out, ",\"applied\":\"");
+		buffer_append(out, slice_of(consent_applied_name(ev->consent.applied)));
+		buffer_append_char(out, '"');
+	}
 	if (ev->verdict == VERDICT_REJECTED) {
 		buffer_append_char(out, ',');
 		event_write_errors(ev, NULL, out);
@@ -32,7 +44,7 @@ void native_answer_entry(const struct event *ev, struct buffer *out)
 
 static bool is_listed(const struct event *ev)
 {
-	return ev->verdict != VERDICT_ACCEPTED || ev->event_id_given || ev->client_event_id.len;
+	return ev->verdict != VERDICT_ACCEPTED || ev->event_id_given || ev->client_event_id.len || is_changed(ev);
 }
 
 static void put_counts(struct buffer *out, const struct protocol_verdicts *v)

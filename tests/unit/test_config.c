@@ -347,7 +347,7 @@ static const struct wrong wrongs[] = {
 	{ KEYED("\"origins\": [\"https://*.shop.example\"]"), NULL, "expected an origin" },
 	{ KEYED("\"consent_defaults\": {\"Ads\": \"granted\"}"), NULL, "consent_defaults.Ads: expected a purpose" },
 	{ KEYED("\"consent_defaults\": {\"ads\": \"yes\"}"), NULL,
-	  "consent_defaults.ads: expected granted, denied or unknown" },
+	  "consent_defaults.ads: expected granted, denied, unknown or contract" },
 	{ KEYED("\"dedup_window_ms\": \"1s\""), NULL, "sources.s.dedup_window_ms: expected a duration" },
 	{ KEYED("\"dedup_window_ms\": \"223d\""), NULL, "sources.s.dedup_window_ms: expected a duration" },
 	{ "{\"journal\": {\"file_bytes\": \"256KiB\"}, \"limits\": {\"event_bytes\": \"1MiB\"}, " SHOP "}", NULL,
