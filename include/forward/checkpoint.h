@@ -7,7 +7,8 @@
  *   mode exactly_once                          (only if Kafka's own checkpoint is the truth, this file a hint)
  *   lane <lane> <epoch> <counter>
  *   books <lane> <events delivered> <dead letters delivered> <events poisoned> <dead letters poisoned>
- *         <events erased> <dead letters erased> <records quarantined>
+ *         <events erased> <dead letters erased> <events quarantined> <dead letters quarantined>
+ *         <events lost behind> <dead letters lost behind>
  *   file <length> <topic>/<date>/<hour>.ndjson
  *   crc32c <8 hex digits of all bytes before this line> */
 #ifndef HEADGATE_FORWARD_CHECKPOINT_H
@@ -18,7 +19,7 @@
 #include "journal/journal.h"
 
 #define CHECKPOINT_PATH_BYTES 320
-#define CHECKPOINT_BOOKS 7 /* numbers of a lane's books, in the order above */
+#define CHECKPOINT_BOOKS 10 /* numbers of a lane's books, in the order above */
 
 struct checkpoint_file {
 	char path[CHECKPOINT_PATH_BYTES]; /* below <data>/events */

@@ -45,7 +45,9 @@ struct sink_ops {
 
 struct sink {
 	const struct sink_ops *ops;
-	struct tally tally;         /* the forwarder adds, the sink's checkpoint holds it */
+	struct tally tally; /* the forwarder adds, the sink's checkpoint holds it */
+	/* What the local checkpoint says of each lane, from create on: the best guess while the sink cannot be asked. */
+	struct journal_position known[JOURNAL_LANES_MAX];
 	_Atomic int64_t give_up_ms; /* monotonic; waiting calls return false from then on. Set at stop by any thread */
 	/* Set by the forwarder, may be NULL: called each second or so while a call waits. `reason` NULL: all goes well. */
 	void (*beat)(void *context, const char *reason);

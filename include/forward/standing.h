@@ -20,8 +20,7 @@ struct standing {
 	uint32_t lane_count;
 	struct sink_position lanes[JOURNAL_LANES_MAX]; /* what the sink has */
 	struct tally_books books;
-	int64_t oldest_ms;        /* received_ms of the oldest record read and not settled; 0: none */
-	int64_t pending_since_ms; /* when something was first seen pending; 0: nothing is */
+	int64_t oldest_ms; /* received_ms of the oldest record not settled; 0: none, or none read yet */
 	uint32_t pending_series, oldest_series;
 	uint32_t kind_series[TALLY_KINDS]; /* state "pending" of records and of dead letters */
 };
@@ -32,6 +31,8 @@ void standing_fini(struct standing *standing);
 void standing_set_state(struct standing *standing, enum standing_state state, const char *reason);
 bool standing_is_stalled(struct standing *standing);
 bool standing_has_caught_up(struct standing *standing);
+/* Something is pending, and how old it is is not known. */
+bool standing_misses_oldest(struct standing *standing);
 void standing_set_oldest(struct standing *standing, int64_t received_ms);
 /* What the sink has now, and in numbers. */
 void standing_set_lanes(struct standing *standing, const struct sink_position *lanes, uint32_t lane_count,

@@ -1,5 +1,9 @@
-/* What a sink has taken, in numbers that must survive a restart: part of its checkpoint, and the start of the counters.
- * Thread: the forwarder's. */
+/* What became of the records that left the journal, per lane, in numbers that must survive a restart: part of the sink's
+ * checkpoint, and the start of the counters.
+ *
+ * The journal has its own account of a lane: files' headers and records say how many were accepted up to a position. At
+ * each commit both must agree; where they do not (damage, a power cut in mode `os`, a checkpoint without books) the books
+ * are set right. Thread: the forwarder's. */
 #ifndef HEADGATE_FORWARD_TALLY_H
 #define HEADGATE_FORWARD_TALLY_H
 
@@ -14,8 +18,9 @@ enum tally_kind { TALLY_EVENTS, TALLY_DEAD_LETTERS, TALLY_KINDS };
 struct tally_books {
 	uint64_t delivered[TALLY_KINDS];
 	uint64_t poisoned[TALLY_KINDS];
-	uint64_t erased[TALLY_KINDS];
-	uint64_t quarantined; /* missing from the journal: damaged; of what kind they were is not known */
+	uint64_t erased[TALLY_KINDS];      /* by request, before they were delivered */
+	uint64_t quarantined[TALLY_KINDS]; /* missing from the journal: damaged; where the kind is not known: events */
+	uint64_t lost_behind[TALLY_KINDS]; /* delivered, and then lost by the journal: it does not count them itself */
 };
 
 struct tally_topic {
@@ -29,19 +34,21 @@ struct tally {
 	struct tally_books lanes[JOURNAL_LANES_MAX]; /* up to the last commit */
 	struct tally_books round[JOURNAL_LANES_MAX]; /* since then */
 	struct tally_books total;                    /* sum of `lanes` */
-	struct tally_books published;                /* what the counters were told */
 	uint32_t delivered_series[TALLY_KINDS];
 	uint32_t poisoned_series[TALLY_KINDS];
 	uint32_t erased_series[TALLY_KINDS];
-	uint32_t quarantined_series;
+	uint32_t quarantined_series[TALLY_KINDS];
 	struct tally_topic topics[TALLY_TOPICS_MAX]; /* the last one stands for all that found no place */
 	uint32_t topic_count;
 	uint32_t topic_last;
 };
 
 void tally_init(struct tally *tally);
-/* The books as the sink's checkpoint tells them; what the counters lack is added to them. */
+/* The books as the sink's checkpoint tells them; the round does not count. */
 void tally_load(struct tally *tally, const struct tally_books books[JOURNAL_LANES_MAX]);
+/* Brings a lane's books in line with the journal's account: what the lane was given up to where the round stands. A lane
+ * that delivered something and has no books takes them from there. */
+void tally_reconcile(struct tally *tally, uint32_t lane, struct journal_counts counts, bool has_position);
 /* A record of the round, or a gap that the round passes over. */
 void tally_add(struct tally *tally, const struct journal_record *record);
 /* A record of the round, added before, turned out to be poison. */

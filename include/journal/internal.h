@@ -49,6 +49,7 @@ struct journal_file {
 	bool indexed;                       /* keeper */
 	bool name_synced;                   /* keeper: the folder was fsynced since the file got its name */
 	int64_t index_retry_ms;             /* keeper: not before */
+	struct journal_counts before;       /* in this lane before this file, since the log began */
 	char name[JOURNAL_NAME_BYTES];
 };
 
@@ -104,9 +105,10 @@ struct journal {
 	_Atomic uint64_t
 	        dead_letter_bytes; /* in the journal and dead_letter_dir: last measured, plus what was committed since */
 	_Atomic uint64_t serial;   /* of prepared files */
-	_Atomic size_t keys_bytes; /* held for files not yet indexed */
-	_Atomic bool failed;       /* SYNC_LOST */
-	_Atomic bool erasing;      /* no file may be used again */
+	_Atomic size_t keys_bytes;                       /* held for files not yet indexed */
+	_Atomic uint64_t lost_events, lost_dead_letters; /* see journal_set_lost_behind */
+	_Atomic bool failed;                             /* SYNC_LOST */
+	_Atomic bool erasing;                            /* no file may be used again */
 	_Atomic uint32_t scrubs_wanted, scrubs_done;
 	bool unclean; /* how the run before this one ended; set by the start */
 	_Atomic uint64_t quarantined_bytes, torn_tails, gaps;

@@ -48,6 +48,13 @@ struct journal_record {
 	uint64_t gap_count;               /* JOURNAL_GAP: how many counters from position.counter on are missing */
 };
 
+/* Records that were accepted, by kind. */
+struct journal_counts {
+	uint64_t events, dead_letters;
+};
+/* Adds what the record stands for: itself, or those that a GAP names, but for burnt counters. */
+void journal_counts_add(struct journal_counts *counts, const struct journal_record *record);
+
 /* A dedup key as a record carried it. */
 struct journal_key_entry {
 	uint8_t key[16];
@@ -120,10 +127,16 @@ uint32_t journal_lane_count(const struct journal *journal);
 struct journal_reader *journal_reader_open(struct journal *journal, uint32_t lane, struct journal_position after,
                                            struct error *err);
 void journal_reader_close(struct journal_reader **reader);
+/* How many records the lane was given from its beginning up to where the reader stands, as the files' headers tell it,
+ * with the holes (taken for events) and gaps in between. */
+struct journal_counts journal_reader_counts(const struct journal_reader *reader);
 enum journal_read { JOURNAL_READ_RECORD, JOURNAL_READ_END, JOURNAL_READ_ERROR };
 /* The next committed record; its slices stay valid until the reader has moved on by journal_reader_release. END: nothing
  * committed yet beyond. SEAL records are passed over; GAPs are returned. */
 enum journal_read journal_reader_next(struct journal_reader *reader, struct journal_record *out, struct error *err);
+/* Passes over what lies before the first record to be returned, and tells when that one was received; 0: there is none
+ * yet. False: reading failed. */
+MUST_CHECK bool journal_reader_peek(struct journal_reader *reader, int64_t *received_ms, struct error *err);
 /* The bytes of all records returned so far may be forgotten. */
 void journal_reader_release(struct journal_reader *reader);
 /* Waits until something was committed after the last call returned, or timeout, or journal_wake. */
@@ -131,6 +144,9 @@ void journal_wait(struct journal *journal, int timeout_ms);
 void journal_wake(struct journal *journal);
 /* The sink has everything up to here: files wholly covered (and indexed, and past the grace) are unlinked by the keeper. */
 void journal_set_checkpoint(struct journal *journal, uint32_t lane, struct journal_position position);
+/* The sink has records that a power cut took from the journal afterwards (mode `os`): so many were accepted besides
+ * those that the journal knows of. Of all lanes, since the log began; part of the statistics. Thread: the forwarder. */
+void journal_set_lost_behind(struct journal *journal, struct journal_counts lost);
 /* True if this directory ever ran under that epoch (meta keeps the list). */
 bool journal_knows_epoch(const struct journal *journal, uint64_t epoch);
 
@@ -164,6 +180,7 @@ struct journal_scan {
 	uint64_t dead_letter_bytes;
 	uint64_t erased_events, erased_dead_letters; /* accepted here, erased since; not among `records` */
 	uint64_t events_before, dead_letters_before; /* in this lane before this file, since the log began */
+	struct journal_counts gone;                  /* named by GAP records, those erased too, but for burnt ones */
 	uint64_t missing;                            /* counters without a record that no GAP record explains */
 	uint64_t file_bytes, valid_bytes, damaged_bytes, torn_bytes;
 	size_t damage_count; /* may be more than are listed */

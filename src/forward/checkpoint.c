@@ -81,7 +81,10 @@ static void books_fields(struct tally_books *books, uint64_t *fields[CHECKPOINT_
 	fields[3] = &books->poisoned[TALLY_DEAD_LETTERS];
 	fields[4] = &books->erased[TALLY_EVENTS];
 	fields[5] = &books->erased[TALLY_DEAD_LETTERS];
-	fields[6] = &books->quarantined;
+	fields[6] = &books->quarantined[TALLY_EVENTS];
+	fields[7] = &books->quarantined[TALLY_DEAD_LETTERS];
+	fields[8] = &books->lost_behind[TALLY_EVENTS];
+	fields[9] = &books->lost_behind[TALLY_DEAD_LETTERS];
 }
 
 static bool parse_books(struct slice line, struct checkpoint *out)
@@ -119,13 +122,9 @@ static bool parse_line(struct slice line, struct checkpoint *out)
 		out->exactly_once = slice_equal(line, SLICE("exactly_once"));
 		return true;
 	}
-	/* an older version kept one sum of all lanes */
-	if (slice_equal(word, SLICE("quarantined")))
-		return parse_numbers(line, &out->books[0].quarantined, 1);
-	uint64_t *to = slice_equal(word, SLICE("delivered"))  ? out->books[0].delivered
-	               : slice_equal(word, SLICE("poisoned")) ? out->books[0].poisoned
-	                                                      : NULL;
-	return to && parse_numbers(line, to, TALLY_KINDS);
+	/* an older version kept one sum of all lanes: of no use to any of them */
+	return slice_equal(word, SLICE("delivered")) || slice_equal(word, SLICE("poisoned")) ||
+	       slice_equal(word, SLICE("quarantined"));
 }
 
 /* The last line, "crc32c %08x\n", over all bytes before it. */
@@ -201,16 +200,6 @@ bool checkpoint_write(const char *path, const struct checkpoint *checkpoint, str
 	return done;
 }
 
-static void raise_books(struct tally_books *books, struct tally_books other)
-{
-	uint64_t *to[CHECKPOINT_BOOKS], *from[CHECKPOINT_BOOKS];
-	books_fields(books, to);
-	books_fields(&other, from);
-	for (int i = 0; i < CHECKPOINT_BOOKS; i++)
-		if (*from[i] > *to[i])
-			*to[i] = *from[i];
-}
-
 /* What the other sink had, where it is further: a change of sink goes on, it does not start again. */
 static void merge(struct checkpoint *into, const char *path)
 {
@@ -223,9 +212,10 @@ static void merge(struct checkpoint *into, const char *path)
 	}
 	bool same = strcmp(other.log_id, into->log_id) == 0;
 	for (uint32_t lane = 0; same && lane < JOURNAL_LANES_MAX; lane++) {
-		if (checkpoint_compare(other.lanes[lane], into->lanes[lane]) > 0)
-			into->lanes[lane] = other.lanes[lane];
-		raise_books(&into->books[lane], other.books[lane]);
+		if (checkpoint_compare(other.lanes[lane], into->lanes[lane]) <= 0)
+			continue;
+		into->lanes[lane] = other.lanes[lane];
+		into->books[lane] = other.books[lane];
 	}
 	checkpoint_fini(&other);
 }

@@ -51,6 +51,8 @@ static bool load(struct file_sink *fs, struct error *err)
 		return false;
 	checkpoint_fini(&fs->durable);
 	fs->durable = loaded;
+	tally_load(&fs->base.tally, loaded.books);
+	memcpy(fs->base.known, loaded.lanes, sizeof fs->base.known);
 	return true;
 }
 
@@ -181,8 +183,6 @@ static bool recover(struct sink *sink, struct sink_position *lanes, uint32_t lan
 		return false;
 	while (fs->out_count)
 		drop(fs, fs->out_count - 1);
-	tally_discard(&sink->tally);
-	tally_load(&sink->tally, fs->durable.books);
 	checkpoint_get_lanes(&fs->durable, lanes, lane_count);
 	for (size_t i = 0; i < fs->durable.file_count; i++) {
 		const struct checkpoint_file *file = &fs->durable.files[i];

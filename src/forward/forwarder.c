@@ -127,14 +127,27 @@ static bool fail(struct forwarder *fw, const char *kind, const struct error *err
 	return false;
 }
 
-static void tell_lanes(struct forwarder *fw)
+static void tell_lanes(struct forwarder *fw, int64_t oldest_ms)
 {
-	standing_set_lanes(&fw->standing, fw->lanes.read, fw->lanes.count, &fw->sink->tally.total);
-	standing_set_oldest(&fw->standing, 0);
+	standing_set_lanes(&fw->standing, fw->lanes.settled, fw->lanes.count, &fw->sink->tally.total);
+	standing_set_oldest(&fw->standing, oldest_ms);
 	standing_publish(&fw->standing);
 }
 
 /* ---- recovery ---- */
+
+/* While the sink is away: what it had when last heard of, and how old the first record behind that is. */
+static void look_back(struct forwarder *fw)
+{
+	struct error err = { 0 };
+	memcpy(fw->lanes.read, fw->lanes.settled, sizeof fw->lanes.read);
+	if (!lanes_open(&fw->lanes, &err)) {
+		log_warn("forward_look_back", "reason=%s", err.message);
+		return;
+	}
+	lanes_reconcile(&fw->lanes, &fw->sink->tally, true);
+	tell_lanes(fw, fw->lanes.oldest_ms);
+}
 
 static bool check_epochs(struct forwarder *fw, struct error *err)
 {
@@ -162,8 +175,9 @@ static bool recover(struct forwarder *fw)
 		return fail(fw, "read", &err);
 	for (uint32_t i = 0; i < fw->lanes.count; i++)
 		journal_set_checkpoint(fw->journal, fw->lanes.read[i].lane, fw->lanes.read[i].position);
+	lanes_reconcile(&fw->lanes, &fw->sink->tally, true);
 	fw->ready = true;
-	tell_lanes(fw);
+	tell_lanes(fw, fw->lanes.oldest_ms);
 	return true;
 }
 
@@ -173,6 +187,7 @@ static bool take(struct forwarder *fw, const struct journal_record *record, stru
 {
 	struct round *round = &fw->round;
 	if (!round->open) {
+		standing_set_oldest(&fw->standing, record->received_ms);
 		if (!fw->sink->ops->begin(fw->sink, err))
 			return fail(fw, "begin", err);
 		round->open = true;
@@ -255,6 +270,7 @@ static bool finish_round(struct forwarder *fw)
 {
 	struct error err = { 0 };
 	standing_set_oldest(&fw->standing, fw->round.oldest_ms);
+	lanes_reconcile(&fw->lanes, &fw->sink->tally, false);
 	if (!fw->sink->ops->commit(fw->sink, fw->lanes.read, fw->lanes.count, &err))
 		return fail(fw, "commit", &err);
 	tally_commit(&fw->sink->tally);
@@ -262,7 +278,7 @@ static bool finish_round(struct forwarder *fw)
 	memset(&fw->round, 0, sizeof fw->round);
 	fw->last_end_ms = clock_monotonic_ms();
 	fw->backoff_ms = BACKOFF_MIN_MS;
-	tell_lanes(fw);
+	tell_lanes(fw, 0);
 	set_running(fw);
 	return true;
 }
@@ -290,6 +306,8 @@ static enum step step(struct forwarder *fw)
 
 static void back_off(struct forwarder *fw)
 {
+	if (standing_misses_oldest(&fw->standing))
+		look_back(fw);
 	standing_publish(&fw->standing);
 	sleep_ms(fw, fw->backoff_ms);
 	fw->backoff_ms = fw->backoff_ms * 2 < BACKOFF_MAX_MS ? fw->backoff_ms * 2 : BACKOFF_MAX_MS;
@@ -310,7 +328,9 @@ static void *run(void *argument)
 		abort();
 	pthread_setname_np(pthread_self(), "forwarder");
 	metrics_register_thread();
-	pthread_setname_np(pthread_self(), "forwarder");
+	for (uint32_t i = 0; i < fw->lanes.count; i++) /* until the sink can be asked: what it had at the last commit */
+		fw->lanes.settled[i].position = fw->sink->known[i];
+	look_back(fw);
 	for (;;) {
 		bool stopping = is_stopping(fw); /* before reading: what was committed before the stop goes out */
 		enum step done = step(fw);

@@ -54,6 +54,8 @@ static bool load(struct kafka_sink *ks, struct error *err)
 		return false;
 	checkpoint_fini(&ks->durable);
 	ks->durable = loaded;
+	tally_load(&ks->base.tally, loaded.books);
+	memcpy(ks->base.known, loaded.lanes, sizeof ks->base.known);
 	return true;
 }
 
@@ -229,8 +231,6 @@ static bool recover(struct sink *sink, struct sink_position *lanes, uint32_t lan
 	}
 	if (!load(ks, err))
 		return false;
-	tally_discard(&sink->tally);
-	tally_load(&sink->tally, ks->durable.books);
 	checkpoint_get_lanes(&ks->durable, lanes, lane_count);
 	return true;
 }

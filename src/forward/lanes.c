@@ -10,7 +10,7 @@ void lanes_init(struct lanes *lanes, struct journal *journal)
 	lanes->count = journal_lane_count(journal);
 	lanes->turn_left = TURN_RECORDS;
 	for (uint32_t i = 0; i < lanes->count; i++)
-		lanes->read[i].lane = i;
+		lanes->read[i].lane = lanes->settled[i].lane = i;
 }
 
 void lanes_close(struct lanes *lanes)
@@ -24,11 +24,16 @@ bool lanes_open(struct lanes *lanes, struct error *err)
 {
 	lanes_close(lanes);
 	memset(lanes->moved, 0, sizeof lanes->moved);
+	memcpy(lanes->settled, lanes->read, sizeof lanes->settled);
+	lanes->oldest_ms = 0;
 	for (uint32_t i = 0; i < lanes->count; i++) {
 		const struct sink_position *from = &lanes->read[i];
 		lanes->readers[i] = journal_reader_open(lanes->journal, from->lane, from->position, err);
-		if (!lanes->readers[i])
+		int64_t received_ms = 0;
+		if (!lanes->readers[i] || !journal_reader_peek(lanes->readers[i], &received_ms, err))
 			return error_prepend(err, "lane %u", from->lane);
+		if (received_ms && (!lanes->oldest_ms || received_ms < lanes->oldest_ms))
+			lanes->oldest_ms = received_ms;
 	}
 	return true;
 }
@@ -71,6 +76,19 @@ void lanes_release(struct lanes *lanes)
 			journal_reader_release(lanes->readers[i]);
 }
 
+void lanes_reconcile(struct lanes *lanes, struct tally *tally, bool all)
+{
+	for (uint32_t i = 0; i < lanes->count; i++) {
+		if (!all && !lanes->moved[i])
+			continue;
+		bool has_position = all && lanes->settled[i].position.epoch;
+		tally_reconcile(tally, i, journal_reader_counts(lanes->readers[i]), has_position);
+	}
+	const uint64_t *lost = tally->total.lost_behind;
+	journal_set_lost_behind(lanes->journal,
+	                        (struct journal_counts) { lost[TALLY_EVENTS], lost[TALLY_DEAD_LETTERS] });
+}
+
 void lanes_settle(struct lanes *lanes)
 {
 	for (uint32_t i = 0; i < lanes->count; i++) {
@@ -78,6 +96,7 @@ void lanes_settle(struct lanes *lanes)
 			continue;
 		journal_set_checkpoint(lanes->journal, lanes->read[i].lane, lanes->read[i].position);
 		journal_reader_release(lanes->readers[i]);
+		lanes->settled[i] = lanes->read[i];
 		lanes->moved[i] = false;
 	}
 }

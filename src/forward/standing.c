@@ -68,16 +68,16 @@ static uint64_t less(uint64_t all, uint64_t gone)
 }
 
 /* Accepted less what has left the journal. The two sides are read one after the other, so it may be off by what is
- * under way, never negative. Of what kind damaged records were is not known: they are taken for events. */
+ * under way, never negative. */
 static uint64_t pending(struct standing *standing, uint64_t by_kind[TALLY_KINDS])
 {
 	struct journal_stats stats;
 	const struct tally_books *books = &standing->books;
 	journal_stats(standing->journal, &stats);
+	const uint64_t accepted[TALLY_KINDS] = { stats.accepted_events, stats.accepted_dead_letters };
 	for (int kind = 0; kind < TALLY_KINDS; kind++)
-		by_kind[kind] = books->delivered[kind] + books->poisoned[kind] + books->erased[kind];
-	by_kind[TALLY_EVENTS] = less(stats.accepted_events, by_kind[TALLY_EVENTS] + books->quarantined);
-	by_kind[TALLY_DEAD_LETTERS] = less(stats.accepted_dead_letters, by_kind[TALLY_DEAD_LETTERS]);
+		by_kind[kind] = less(accepted[kind], books->delivered[kind] + books->poisoned[kind] +
+		                                             books->erased[kind] + books->quarantined[kind]);
 	return by_kind[TALLY_EVENTS] + by_kind[TALLY_DEAD_LETTERS];
 }
 
@@ -90,17 +90,18 @@ bool standing_has_caught_up(struct standing *standing)
 	return caught_up;
 }
 
-/* While the sink cannot be reached no record has been read yet: then it is the time since something was seen pending,
- * which is less than the truth after a restart, but grows. */
-static int64_t oldest_seconds(struct standing *standing, uint64_t pending_records)
+bool standing_misses_oldest(struct standing *standing)
 {
-	int64_t now_ms = clock_wall_ms();
-	if (pending_records == 0)
-		standing->pending_since_ms = 0;
-	else if (standing->pending_since_ms == 0)
-		standing->pending_since_ms = now_ms;
-	int64_t since_ms = standing->oldest_ms ? standing->oldest_ms : standing->pending_since_ms;
-	int64_t age_ms = since_ms ? now_ms - since_ms : 0;
+	uint64_t by_kind[TALLY_KINDS];
+	pthread_mutex_lock(&standing->lock);
+	bool misses = standing->oldest_ms == 0 && pending(standing, by_kind) > 0;
+	pthread_mutex_unlock(&standing->lock);
+	return misses;
+}
+
+static int64_t oldest_seconds(const struct standing *standing, uint64_t pending_records)
+{
+	int64_t age_ms = pending_records && standing->oldest_ms ? clock_wall_ms() - standing->oldest_ms : 0;
 	return age_ms > 0 ? age_ms / 1000 : 0;
 }
 

@@ -37,37 +37,27 @@ static struct tally_topic *find_topic(struct tally *tally, struct slice name)
 	return topic;
 }
 
-/* Tells a counter what it lacks. */
-static void publish_one(uint32_t series, uint64_t total, uint64_t *published)
-{
-	if (total <= *published)
-		return;
-	metrics_add(series, total - *published);
-	*published = total;
-}
-
-static void publish(struct tally *tally)
+static void publish(const struct tally *tally)
 {
 	const struct tally_books *total = &tally->total;
-	struct tally_books *published = &tally->published;
 	for (int kind = 0; kind < TALLY_KINDS; kind++) {
-		publish_one(tally->delivered_series[kind], total->delivered[kind], &published->delivered[kind]);
-		publish_one(tally->poisoned_series[kind], total->poisoned[kind], &published->poisoned[kind]);
-		publish_one(tally->erased_series[kind], total->erased[kind], &published->erased[kind]);
+		metrics_set(tally->delivered_series[kind], (int64_t)total->delivered[kind]);
+		metrics_set(tally->poisoned_series[kind], (int64_t)total->poisoned[kind]);
+		metrics_set(tally->erased_series[kind], (int64_t)total->erased[kind]);
+		metrics_set(tally->quarantined_series[kind], (int64_t)total->quarantined[kind]);
 	}
-	publish_one(tally->quarantined_series, total->quarantined, &published->quarantined);
 }
 
 void tally_init(struct tally *tally)
 {
+	static const enum metric METRICS[TALLY_KINDS] = { METRIC_RECORDS, METRIC_DEAD_LETTERS };
 	memset(tally, 0, sizeof *tally);
-	tally->delivered_series[TALLY_EVENTS] = metrics_series1(METRIC_RECORDS, "delivered");
-	tally->delivered_series[TALLY_DEAD_LETTERS] = metrics_series1(METRIC_DEAD_LETTERS, "delivered");
-	tally->poisoned_series[TALLY_EVENTS] = metrics_series1(METRIC_RECORDS, "poisoned");
-	tally->poisoned_series[TALLY_DEAD_LETTERS] = metrics_series1(METRIC_DEAD_LETTERS, "poisoned");
-	tally->quarantined_series = metrics_series1(METRIC_RECORDS, "quarantined");
-	tally->erased_series[TALLY_EVENTS] = metrics_series1(METRIC_RECORDS, "erased");
-	tally->erased_series[TALLY_DEAD_LETTERS] = metrics_series1(METRIC_DEAD_LETTERS, "erased");
+	for (int kind = 0; kind < TALLY_KINDS; kind++) {
+		tally->delivered_series[kind] = metrics_series1(METRICS[kind], "delivered");
+		tally->poisoned_series[kind] = metrics_series1(METRICS[kind], "poisoned");
+		tally->erased_series[kind] = metrics_series1(METRICS[kind], "erased");
+		tally->quarantined_series[kind] = metrics_series1(METRICS[kind], "quarantined");
+	}
 }
 
 void tally_books_add(struct tally_books *to, const struct tally_books *more)
@@ -76,8 +66,9 @@ void tally_books_add(struct tally_books *to, const struct tally_books *more)
 		to->delivered[kind] += more->delivered[kind];
 		to->poisoned[kind] += more->poisoned[kind];
 		to->erased[kind] += more->erased[kind];
+		to->quarantined[kind] += more->quarantined[kind];
+		to->lost_behind[kind] += more->lost_behind[kind];
 	}
-	to->quarantined += more->quarantined;
 }
 
 static void add_up(struct tally *tally)
@@ -90,15 +81,25 @@ static void add_up(struct tally *tally)
 void tally_load(struct tally *tally, const struct tally_books books[JOURNAL_LANES_MAX])
 {
 	memcpy(tally->lanes, books, sizeof tally->lanes);
+	tally_discard(tally);
 	add_up(tally);
 	publish(tally);
+}
+
+static void add_gap(struct tally_books *round, const struct journal_record *gap)
+{
+	struct journal_counts counts = { 0 };
+	uint64_t *to = gap->flags & JOURNAL_GAP_ERASED ? round->erased : round->quarantined;
+	journal_counts_add(&counts, gap);
+	to[TALLY_EVENTS] += counts.events;
+	to[TALLY_DEAD_LETTERS] += counts.dead_letters;
 }
 
 void tally_add(struct tally *tally, const struct journal_record *record)
 {
 	struct tally_books *round = &tally->round[record->lane];
 	if (record->type == JOURNAL_GAP) {
-		round->quarantined += record->gap_count;
+		add_gap(round, record);
 		return;
 	}
 	round->delivered[kind_of(record)]++;
@@ -113,6 +114,45 @@ void tally_poison(struct tally *tally, const struct journal_record *record)
 	round->delivered[kind_of(record)]--;
 	round->poisoned[kind_of(record)]++;
 	topic->round--;
+}
+
+static uint64_t settled(const struct tally_books *lane, const struct tally_books *round, int kind)
+{
+	uint64_t sum = lane->delivered[kind] + lane->poisoned[kind] + lane->erased[kind] + lane->quarantined[kind];
+	sum += round->delivered[kind] + round->poisoned[kind] + round->erased[kind] + round->quarantined[kind];
+	return sum - lane->lost_behind[kind];
+}
+
+/* Books beyond the journal's account: it lost what the sink has. Books below it: records that it once counted came by
+ * neither as such nor as a gap. One kind beyond and the other below: damaged ones were taken for events. */
+void tally_reconcile(struct tally *tally, uint32_t lane, struct journal_counts counts, bool has_position)
+{
+	struct tally_books *books = &tally->lanes[lane], *round = &tally->round[lane];
+	const uint64_t own[TALLY_KINDS] = { counts.events, counts.dead_letters };
+	static const struct tally_books NONE;
+	if (has_position && memcmp(books, &NONE, sizeof NONE) == 0)
+		for (int kind = 0; kind < TALLY_KINDS; kind++)
+			books->delivered[kind] = own[kind] - settled(books, round, kind);
+	int64_t beyond[TALLY_KINDS];
+	for (int kind = 0; kind < TALLY_KINDS; kind++)
+		beyond[kind] = (int64_t)(settled(books, round, kind) - own[kind]);
+	uint64_t taken = books->quarantined[TALLY_EVENTS] + round->quarantined[TALLY_EVENTS];
+	while (beyond[TALLY_EVENTS] > 0 && beyond[TALLY_DEAD_LETTERS] < 0 && taken > 0) {
+		uint64_t *from = round->quarantined[TALLY_EVENTS] ? round->quarantined : books->quarantined;
+		from[TALLY_EVENTS]--;
+		from[TALLY_DEAD_LETTERS]++;
+		beyond[TALLY_EVENTS]--;
+		beyond[TALLY_DEAD_LETTERS]++;
+		taken--;
+	}
+	for (int kind = 0; kind < TALLY_KINDS; kind++) {
+		if (beyond[kind] > 0)
+			books->lost_behind[kind] += (uint64_t)beyond[kind];
+		else
+			books->quarantined[kind] += (uint64_t)-beyond[kind];
+	}
+	add_up(tally);
+	publish(tally);
 }
 
 struct tally_books tally_after(const struct tally *tally, uint32_t lane)

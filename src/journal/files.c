@@ -152,6 +152,7 @@ bool journal_file_activate(struct journal_lane *lane, struct journal_file *file,
 		return false;
 	}
 	file->first = first;
+	file->before = (struct journal_counts) { events_before, dead_letters_before };
 	file->salt_crc = journal_salt_crc(header.salt);
 	file->written = JOURNAL_HEADER_BYTES;
 	file->written_last = first - 1;

@@ -351,6 +351,21 @@ void journal_set_checkpoint(struct journal *journal, uint32_t lane, struct journ
 		journal_keeper_poke(journal);
 }
 
+static void raise_lost(_Atomic uint64_t *lost, uint64_t to, uint32_t series)
+{
+	uint64_t was = atomic_load(lost);
+	if (to <= was)
+		return;
+	metrics_add(series, to - was);
+	atomic_store(lost, to);
+}
+
+void journal_set_lost_behind(struct journal *journal, struct journal_counts lost)
+{
+	raise_lost(&journal->lost_events, lost.events, journal->series_events);
+	raise_lost(&journal->lost_dead_letters, lost.dead_letters, journal->series_dead_letters);
+}
+
 static int64_t running_ms(const _Atomic int64_t *since_ms, int64_t now_ms)
 {
 	int64_t since = atomic_load_explicit(since_ms, memory_order_relaxed);
@@ -371,6 +386,8 @@ void journal_stats(struct journal *journal, struct journal_stats *out)
 		.unclean = journal->unclean,
 		.failed = atomic_load(&journal->failed),
 		.sync_running_ms = running_ms(&journal->sync_since_ms, now_ms),
+		.accepted_events = atomic_load(&journal->lost_events),
+		.accepted_dead_letters = atomic_load(&journal->lost_dead_letters),
 	};
 	for (uint32_t i = 0; i < journal->lane_count; i++) {
 		struct journal_lane *lane = &journal->lanes[i];

@@ -19,8 +19,10 @@ struct journal_reader {
 	bool entered;              /* fd and cursor are of `file` */
 	int fd;
 	struct journal_cursor cursor;
-	uint64_t epoch;    /* of `expected` */
-	uint64_t expected; /* next counter; 0: whatever comes first */
+	uint64_t epoch;               /* of `expected` */
+	uint64_t expected;            /* next counter; 0: whatever comes first */
+	struct journal_counts counts; /* see journal_reader_counts */
+	uint64_t counted;             /* next counter that `counts` does not hold, within the file */
 	bool has_pending;
 	struct journal_record pending; /* stands behind the GAP returned */
 };
@@ -62,6 +64,8 @@ static bool enter_file(struct journal_reader *reader, struct error *err)
 	reader->fd = fd;
 	journal_cursor_start(&reader->cursor, reader->file->epoch, reader->file->first, reader->file->salt_crc,
 	                     reader->file->recycled);
+	reader->counts = reader->file->before;
+	reader->counted = reader->file->first;
 	if (reader->epoch != reader->file->epoch) {
 		reader->expected = reader->epoch ? 1 : reader->file->first;
 		reader->epoch = reader->file->epoch;
@@ -143,6 +147,30 @@ static void count_gap(struct journal_reader *reader, const struct journal_record
 	         (unsigned long long)at.epoch, (unsigned long long)at.counter, (unsigned long long)gap->gap_count);
 }
 
+struct journal_counts journal_reader_counts(const struct journal_reader *reader)
+{
+	if (reader->file)
+		return reader->counts;
+	return (struct journal_counts) { atomic_load(&reader->lane->events), atomic_load(&reader->lane->dead_letters) };
+}
+
+static void count_hole(struct journal_reader *reader, uint64_t counter)
+{
+	if (counter <= reader->counted)
+		return;
+	reader->counts.events += counter - reader->counted;
+	reader->counted = counter;
+}
+
+static void count_record(struct journal_reader *reader, const struct journal_record *record)
+{
+	count_hole(reader, record->position.counter);
+	if (record->position.counter < reader->counted || record->type == JOURNAL_SEAL)
+		return;
+	journal_counts_add(&reader->counts, record);
+	reader->counted = journal_record_after(record);
+}
+
 /* Decides over a sound record: true if `out` is to be returned. */
 static bool deliver(struct journal_reader *reader, struct journal_record *out)
 {
@@ -159,8 +187,10 @@ static bool deliver(struct journal_reader *reader, struct journal_record *out)
 		reader->has_pending = true;
 		*out = gap;
 		count_gap(reader, &gap);
+		count_hole(reader, counter);
 		return true;
 	}
+	count_record(reader, out);
 	if (behind <= reader->expected) /* before the start, a SEAL, or a failed batch that a power cut brought back */
 		return false;
 	reader->expected = behind;
@@ -175,36 +205,29 @@ static void pass_damage(struct journal_reader *reader, const struct journal_dama
 		journal_quarantine_range(reader->journal, reader->lane->index, reader->file->name, reader->fd, damage);
 }
 
-static enum journal_read step(struct journal_reader *reader, struct journal_record *out, bool *again, struct error *err)
+/* The next sound record, not decided upon: the one put back, or one of the file at hand. */
+static enum journal_read next_of_file(struct journal_reader *reader, struct journal_record *out, struct error *err)
 {
 	struct journal_damage damage;
-	*again = false;
-	switch (journal_cursor_next(&reader->cursor, out, &damage)) {
-	case JOURNAL_STEP_RECORD:
-		pass_damage(reader, &damage);
-		out->lane = reader->lane->index;
-		if (out->type == JOURNAL_SEAL) /* a recycled file goes on behind it, with its past */
-			reader->cursor.offset = reader->cursor.limit;
-		*again = !deliver(reader, out);
-		return JOURNAL_READ_RECORD;
-	case JOURNAL_STEP_MEMORY:
+	enum journal_step step = journal_cursor_next(&reader->cursor, out, &damage);
+	if (step == JOURNAL_STEP_MEMORY) {
 		error_set(err, ERROR_MEMORY, "reading the journal");
 		return JOURNAL_READ_ERROR;
-	case JOURNAL_STEP_END:
-		pass_damage(reader, &damage);
-		reader->cursor.offset = reader->cursor.limit;
-		*again = true;
 	}
-	return JOURNAL_READ_END;
+	pass_damage(reader, &damage);
+	if (step == JOURNAL_STEP_END ||
+	    out->type == JOURNAL_SEAL) /* a recycled file goes on behind it, with its past */
+		reader->cursor.offset = reader->cursor.limit;
+	out->lane = reader->lane->index;
+	return step == JOURNAL_STEP_END ? JOURNAL_READ_END : JOURNAL_READ_RECORD;
 }
 
-enum journal_read journal_reader_next(struct journal_reader *reader, struct journal_record *out, struct error *err)
+static enum journal_read next_sound(struct journal_reader *reader, struct journal_record *out, struct error *err)
 {
 	if (reader->has_pending) {
 		reader->has_pending = false;
 		*out = reader->pending;
-		if (deliver(reader, out))
-			return JOURNAL_READ_RECORD;
+		return JOURNAL_READ_RECORD;
 	}
 	for (;;) {
 		if (reader->file && !reader->entered && !enter_file(reader, err))
@@ -215,10 +238,9 @@ enum journal_read journal_reader_next(struct journal_reader *reader, struct jour
 			bool closed = atomic_load_explicit(&reader->file->closed, memory_order_acquire);
 			reader->cursor.limit = committed_end(reader->file);
 			if (reader->cursor.offset < reader->cursor.limit) {
-				bool again;
-				enum journal_read result = step(reader, out, &again, err);
-				if (!again)
-					return result;
+				enum journal_read got = next_of_file(reader, out, err);
+				if (got != JOURNAL_READ_END)
+					return got;
 				continue;
 			}
 			if (!closed)
@@ -227,6 +249,32 @@ enum journal_read journal_reader_next(struct journal_reader *reader, struct jour
 		if (!next_file(reader))
 			return JOURNAL_READ_END;
 	}
+}
+
+enum journal_read journal_reader_next(struct journal_reader *reader, struct journal_record *out, struct error *err)
+{
+	enum journal_read got;
+	do
+		got = next_sound(reader, out, err);
+	while (got == JOURNAL_READ_RECORD && !deliver(reader, out));
+	return got;
+}
+
+bool journal_reader_peek(struct journal_reader *reader, int64_t *received_ms, struct error *err)
+{
+	struct journal_record record;
+	enum journal_read got;
+	*received_ms = 0;
+	while ((got = next_sound(reader, &record, err)) == JOURNAL_READ_RECORD) {
+		if (journal_record_after(&record) > reader->expected) {
+			reader->pending = record;
+			reader->has_pending = true;
+			*received_ms = record.received_ms;
+			return true;
+		}
+		count_record(reader, &record);
+	}
+	return got != JOURNAL_READ_ERROR;
 }
 
 void journal_reader_release(struct journal_reader *reader)

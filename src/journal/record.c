@@ -149,6 +149,19 @@ size_t journal_record_put(char *at, const struct journal_record *record)
 	return journal_record_close(at, &r);
 }
 
+void journal_counts_add(struct journal_counts *counts, const struct journal_record *record)
+{
+	bool is_gap = record->type == JOURNAL_GAP && !(record->flags & JOURNAL_GAP_BURNT);
+	if (record->type == JOURNAL_EVENT)
+		counts->events++;
+	else if (record->type == JOURNAL_DEAD_LETTER)
+		counts->dead_letters++;
+	else if (is_gap && (record->flags & JOURNAL_GAP_LETTER))
+		counts->dead_letters += record->gap_count;
+	else if (is_gap)
+		counts->events += record->gap_count;
+}
+
 uint64_t journal_record_after(const struct journal_record *record)
 {
 	switch (record->type) {

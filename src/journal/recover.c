@@ -226,6 +226,7 @@ static bool list_file(struct recovery *recovery, const struct journal_file_heade
 	atomic_store(&file->last, scan->last);
 	atomic_store(&file->synced, scan->valid_bytes);
 	atomic_store(&file->dead_letter_bytes, scan->dead_letter_bytes);
+	file->before = (struct journal_counts) { header->events_before, header->dead_letters_before };
 	atomic_store(&file->closed, true);
 	file->indexed = indexed;
 	file->keys.unknown = true;
@@ -302,8 +303,8 @@ static bool recover_open(struct recovery *recovery, const struct duty *duty, str
 	bool rewrite = !duty->clean && duty->newest && !indexed && !(header.flags & JOURNAL_FILE_REWRITTEN);
 	if (!scan_file(recovery, &header, rewrite, &scan, err) || !cut(recovery, &scan, err))
 		return false;
-	take_totals(recovery->lane, header.events_before + scan.events + scan.erased_events,
-	            header.dead_letters_before + scan.dead_letters + scan.erased_dead_letters);
+	take_totals(recovery->lane, header.events_before + scan.events + scan.gone.events + scan.missing,
+	            header.dead_letters_before + scan.dead_letters + scan.gone.dead_letters);
 	return list_file(recovery, &header, &scan, indexed, err);
 }
 

@@ -35,6 +35,8 @@ static void count_record(struct journal_scan *out, const struct journal_record *
 	if (record->type == JOURNAL_GAP && (record->flags & JOURNAL_GAP_ERASED))
 		*(record->flags & JOURNAL_GAP_LETTER ? &out->erased_dead_letters : &out->erased_events) +=
 		        record->gap_count;
+	if (record->type == JOURNAL_GAP)
+		journal_counts_add(&out->gone, record);
 	if (record->type == JOURNAL_EVENT)
 		out->events++;
 	if (record->type == JOURNAL_DEAD_LETTER) {

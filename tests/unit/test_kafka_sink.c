@@ -113,7 +113,7 @@ static int teardown(void **state)
 static struct journal_position open_sink(struct world *world)
 {
 	struct error err = { 0 };
-	struct sink_position lane = { 0 };
+	struct sink_position lane = { .lane = 3 };
 	world->sink = kafka_sink_create(&world->cfg, world->dir, "0123456789abcdef0123456789abcdef", &err);
 	if (!world->sink)
 		fail_msg("%s", err.message);
@@ -157,7 +157,7 @@ static bool put(struct world *world, int number, const char *topic, size_t paddi
 static bool commit(struct world *world, uint64_t counter)
 {
 	struct error err = { 0 };
-	struct sink_position lane = { 0, { 9, counter } };
+	struct sink_position lane = { 3, { 9, counter } };
 	if (!world->sink->ops->commit(world->sink, &lane, 1, &err))
 		return false;
 	tally_commit(&world->sink->tally);
