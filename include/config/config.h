@@ -103,6 +103,12 @@ struct config_purpose {
 
 enum denied_events { DENIED_EVENTS_STRIPPED, DENIED_EVENTS_DROPPED };
 
+/* A token bucket, in events. */
+struct config_rate {
+	uint32_t per_second; /* 0: no limit */
+	uint32_t burst;      /* default: per_second */
+};
+
 struct source {
 	struct slice name;
 	uint32_t index; /* place in config.sources */
@@ -121,8 +127,12 @@ struct source {
 	enum source_unfit invalid_events;
 	enum dead_letter_payload dead_letter_payload;
 	enum source_cookies cookies;
-	bool accept_aliases; /* apply the catalog's aliases to this source's events */
-	uint32_t body_bytes; /* own limits; default: config.limits */
+	bool accept_aliases;           /* apply the catalog's aliases to this source's events */
+	struct slices signing_secrets; /* none: requests need no signature */
+	uint32_t signature_tolerance_ms;
+	struct config_rate rate_limit;        /* of the source */
+	struct config_rate client_rate_limit; /* of each client of it */
+	uint32_t body_bytes;                  /* own limits; default: config.limits */
 	uint32_t inflated_bytes;
 	uint32_t event_bytes;
 	uint32_t events;

@@ -58,6 +58,7 @@ struct event_edit {
 
 struct event_limits {
 	uint32_t event_bytes, depth, id_bytes, event_id_bytes;
+	bool event_id_required;
 };
 
 /* What decided. NONE: nothing did. */

@@ -14,6 +14,7 @@ struct answer {
 	struct slice body;         /* lives as long as the exchange, or static if is_fixed */
 	bool is_fixed;
 	bool retry_after;
+	uint32_t retry_after_s;    /* 0: a few seconds, not the same for all */
 	bool challenge;            /* WWW-Authenticate */
 	unsigned allow;            /* methods for the header Allow; 0: none */
 	const char *allow_headers; /* a preflight's answer */

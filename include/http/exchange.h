@@ -40,6 +40,9 @@ struct exchange {
 	struct http_framing framing;
 	const struct protocol_route *route;
 	const struct source *source;
+	struct signature *signature;           /* arena; NULL: the source has no secrets */
+	uint64_t client_bucket, source_bucket; /* of rate limits; 0: none applies */
+	uint32_t retry_after_s;                /* with a refusal; 0: a few seconds */
 	bool is_gzip;
 	bool names_request; /* the request carried a usable X-Request-Id */
 

@@ -4,6 +4,8 @@
 
 #include "http/exchange.h"
 
+/* The client's address, the one that trusted proxies name included. */
+struct address facts_client(const struct exchange *ex);
 /* The slices live as long as the request. */
 void facts_collect(struct exchange *ex, struct event_connection *out);
 

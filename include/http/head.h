@@ -12,6 +12,7 @@ struct http_head {
 	struct slice host, origin, referer, authorization, write_key;
 	struct slice content_type, content_length, content_encoding, transfer_encoding, expect;
 	struct slice user_agent, gpc, dnt, request_id, idempotency_key, cookie, forwarded_proto;
+	struct slice signature;
 	struct slice hint_ua, hint_mobile, hint_platform; /* client hints */
 	struct slice forwarded_for[HEAD_FORWARDED_MAX];   /* X-Forwarded-For headers in their order */
 	uint32_t forwarded_count;                         /* HEAD_FORWARDED_MAX + 1: there were more */

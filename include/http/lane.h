@@ -20,11 +20,13 @@ struct exchange;
 struct expected;
 struct gzip;
 struct journal_writer;
+struct rate_limits;
 
 /* What all lanes share. Thread: any; set at start or atomic. */
 struct http_shared {
 	struct http_options options;
 	struct address_limits *addresses;
+	struct rate_limits *rates;
 	uint32_t connections_max;
 	size_t arena_bytes;
 	_Atomic uint32_t connections;

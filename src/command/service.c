@@ -116,6 +116,16 @@ static uint64_t true_window_ms(const struct dedup_stats *dedup, const struct sou
 	return (uint64_t)early_ms < source->dedup_window_ms ? source->dedup_window_ms - (uint64_t)early_ms : 0;
 }
 
+static void put_rate(struct buffer *json, const char *name, const char *whose, const struct source *source,
+                     const struct config_rate *rate)
+{
+	const struct slice labels[] = { source->name, slice_of(whose) };
+	if (rate->per_second)
+		buffer_append_format(json, ",\"%s\":{\"per_second\":%u,\"burst\":%u,\"refused\":%llu}", name,
+		                     rate->per_second, rate->burst,
+		                     (unsigned long long)metrics_get(metrics_series(METRIC_RATE_LIMITED, labels)));
+}
+
 static void put_sources(const struct service *service, const struct snapshot *snap, struct buffer *json)
 {
 	struct dedup_stats dedup;
@@ -125,9 +135,14 @@ static void put_sources(const struct service *service, const struct snapshot *sn
 		const struct source *source = &snap->cfg->sources[i];
 		buffer_append(json, i ? SLICE(",{") : SLICE("{"));
 		put_text(json, "name", source->name);
-		buffer_append_format(json, "\"kind\":\"%s\",\"dedup_window_ms\":%llu,\"dedup_true_window_ms\":%llu}",
+		buffer_append_format(json, "\"kind\":\"%s\",\"dedup_window_ms\":%llu,\"dedup_true_window_ms\":%llu",
 		                     source_kind_name(source->kind), (unsigned long long)source->dedup_window_ms,
 		                     (unsigned long long)true_window_ms(&dedup, source));
+		if (source->signing_secrets.count)
+			buffer_append(json, SLICE(",\"signed\":true"));
+		put_rate(json, "rate_limit", "source", source, &source->rate_limit);
+		put_rate(json, "client_rate_limit", "client", source, &source->client_rate_limit);
+		buffer_append_char(json, '}');
 	}
 	buffer_append(json, SLICE("],"));
 }

@@ -8,6 +8,8 @@
 #include "config/keys.h"
 
 #define KEY_MAX_BYTES 256
+#define SECRET_MIN_BYTES 16
+#define SECRETS_MAX 8
 
 static bool out_of_memory(struct error *err)
 {
@@ -179,6 +181,26 @@ static bool check_keys(const struct config_draft *draft, const struct source_dra
 	return true;
 }
 
+static bool check_signing(const struct source_draft *source, struct error *err)
+{
+	const struct slices *secrets = &source->source.signing_secrets;
+	if (secrets->count == 0)
+		return true;
+	if (source->source.kind == SOURCE_BROWSER)
+		return complain(source, err, "signing_secrets",
+		                "a browser cannot keep a secret; expected a source of kind app or server");
+	if (secrets->count > SECRETS_MAX)
+		return complain(source, err, "signing_secrets", "expected at most 8 secrets");
+	for (size_t i = 0; i < secrets->count; i++)
+		if (secrets->at[i].len < SECRET_MIN_BYTES || secrets->at[i].len > KEY_MAX_BYTES)
+			return complain(source, err, "signing_secrets", "expected secrets of 16 to 256 bytes");
+	/* a request can be replayed while its signature holds: so long its events must be known as seen */
+	if (source->source.dedup_window_ms < (uint64_t)source->source.signature_tolerance_ms * 2)
+		return complain(source, err, "dedup_window_ms",
+		                "expected at least twice signature_tolerance_ms, or a request could be replayed");
+	return true;
+}
+
 /* Quadratic, but over keys of which a daemon has a handful; thousands take milliseconds. */
 static bool check_unique_keys(const struct config_draft *draft, struct error *err)
 {
@@ -212,6 +234,8 @@ static void complete_source(const struct config *cfg, struct source_draft *draft
 		source->dedup_group = source->name;
 	if (!was_set(draft_source, "dedup_mode"))
 		source->dedup_mode = source->kind == SOURCE_SERVER ? DEDUP_MODE_ID : DEDUP_MODE_ID_FINGERPRINT;
+	inherit(&source->rate_limit.burst, source->rate_limit.per_second);
+	inherit(&source->client_rate_limit.burst, source->client_rate_limit.per_second);
 	inherit(&source->body_bytes, cfg->limits.body_bytes);
 	inherit(&source->inflated_bytes, cfg->limits.inflated_bytes);
 	inherit(&source->event_bytes, cfg->limits.event_bytes);
@@ -235,7 +259,8 @@ static bool check_source(struct config_draft *draft, struct source_draft *draft_
 		return complain(draft_source, err, "limits.event_bytes",
 		                "such an event would not fit a journal file; expected less than half of "
 		                "journal.file_bytes");
-	return check_keys(draft, draft_source, err) && check_origins(draft, draft_source, err);
+	return check_keys(draft, draft_source, err) && check_signing(draft_source, err) &&
+	       check_origins(draft, draft_source, err);
 }
 
 static bool keep_write_keys(struct config_draft *draft, const struct source *sources)

@@ -125,9 +125,12 @@ static bool has_control(struct slice s)
 	return false;
 }
 
-static void read_event_id(struct event *ev, uint32_t bytes_max, struct arena *arena)
+static void read_event_id(struct event *ev, const struct event_limits *limits, struct arena *arena)
 {
 	uint32_t node = ev->member[EVENT_MEMBER_EVENT_ID];
+	if (!node && limits->event_id_required)
+		event_refuse(ev, arena, REASON_EVENT_ID_MISSING, SLICE("/event_id"), SLICE("required"),
+		             slice_of(reject_reason_text(REASON_EVENT_ID_MISSING)));
 	if (!node)
 		return;
 	if (json_type_of(ev->doc, node) != JSON_STRING) {
@@ -137,7 +140,7 @@ static void read_event_id(struct event *ev, uint32_t bytes_max, struct arena *ar
 	struct slice id = json_string(ev->doc, node, arena);
 	if (ev->doc->nodes[node].flags & JSON_FLAG_BAD_UTF8)
 		return; /* the event is refused for that */
-	if (id.len > bytes_max)
+	if (id.len > limits->event_id_bytes)
 		refuse_member(ev, arena, EVENT_MEMBER_EVENT_ID, "maxLength", "is longer than the limit for event ids");
 	else if (has_control(id))
 		refuse_member(ev, arena, EVENT_MEMBER_EVENT_ID, "pattern", "must not hold control characters");
@@ -365,7 +368,7 @@ bool event_read(struct event *ev, const struct event_limits *limits, struct aren
 		             slice_of(reject_reason_text(REASON_TOO_LARGE)));
 	find_members(ev, arena);
 	read_name(ev, arena);
-	read_event_id(ev, limits->event_id_bytes, arena);
+	read_event_id(ev, limits, arena);
 	if (!fit)
 		return false;
 	read_version(ev, arena);

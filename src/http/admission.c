@@ -1,10 +1,13 @@
-/* Framing → route → method → (preflight) → key → origin → draining, headroom → content type and coding → length. What
+/* Framing → route → method → (preflight) → key → origin → signature → rates → draining, headroom → content type and coding → length. What
  * comes earlier decides, so that a caller without rights learns nothing about the state behind them. */
 #include "http/admission.h"
 
+#include "base/clock.h"
 #include "base/percent.h"
 #include "http/credentials.h"
 #include "http/origin.h"
+#include "http/rate_limits.h"
+#include "http/signature.h"
 #include "journal/journal.h"
 
 #define REQUEST_ID_BYTES_MAX 64
@@ -122,10 +125,43 @@ static enum refusal check_content(struct exchange *ex)
 	return REFUSAL_NONE;
 }
 
+/* What a head can tell of the signature; whether it fits is seen when the body is there. Only a body can be signed: what
+ * a query says would go unproven. */
+static enum refusal check_signature(struct exchange *ex)
+{
+	const struct source *source = ex->source;
+
+	if (!source->signing_secrets.count)
+		return REFUSAL_NONE;
+	if (ex->framing.method != METHOD_POST)
+		return REFUSAL_SIGNATURE_MISSING;
+	ex->signature = arena_zalloc(&ex->arena, sizeof(*ex->signature));
+	if (!ex->signature)
+		return REFUSAL_NO_MEMORY;
+	enum refusal refusal = signature_parse(ex->head.signature, ex->signature);
+	if (refusal == REFUSAL_NONE)
+		refusal = signature_check_time(ex->signature, clock_wall_ms(), source->signature_tolerance_ms);
+	return refusal;
+}
+
+static enum refusal check_rates(struct exchange *ex)
+{
+	enum refusal refusal = rate_limits_enter_client(ex);
+
+	/* of a signed source anybody may know the key: its own limit counts only what proves to be its own */
+	if (refusal == REFUSAL_NONE && !ex->signature)
+		refusal = rate_limits_enter_source(ex);
+	return refusal;
+}
+
 static enum refusal check_events(struct exchange *ex)
 {
 	enum refusal refusal = check_source(ex);
 
+	if (refusal == REFUSAL_NONE)
+		refusal = check_signature(ex);
+	if (refusal == REFUSAL_NONE)
+		refusal = check_rates(ex);
 	if (refusal == REFUSAL_NONE)
 		refusal = check_state(ex);
 	if (refusal == REFUSAL_NONE && ex->framing.method == METHOD_POST)

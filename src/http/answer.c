@@ -161,7 +161,9 @@ static bool add_own(struct MHD_Response *response, const struct exchange *ex, co
 	if (answer->status != 200 || ex->head.request_id.len)
 		ok = add_request_id(response, ex);
 	if (ok && answer->retry_after) {
-		snprintf(text, sizeof(text), "%u", 1 + (unsigned)(lane_random(ex->lane) % RETRY_AFTER_MAX_S));
+		unsigned seconds = answer->retry_after_s ? answer->retry_after_s
+		                                         : 1 + (unsigned)(lane_random(ex->lane) % RETRY_AFTER_MAX_S);
+		snprintf(text, sizeof(text), "%u", seconds);
 		ok = add(response, "Retry-After", text);
 	}
 	if (ok && answer->challenge)
@@ -256,7 +258,8 @@ enum MHD_Result answer_refuse(struct exchange *ex, enum refusal refusal, bool cl
 	}
 	answer.closes = closes;
 	answer.retry_after = answer.status == 429 || answer.status == 503;
-	answer.challenge = refusal == REFUSAL_UNAUTHORIZED;
+	answer.retry_after_s = ex->retry_after_s;
+	answer.challenge = refusal_status(refusal) == 401;
 	if (refusal == REFUSAL_METHOD && ex->route)
 		answer.allow = ex->route->methods | METHOD_OPTIONS;
 	return answer_send(ex, &answer);

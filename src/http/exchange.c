@@ -20,6 +20,8 @@
 #include "http/counters.h"
 #include "http/facts.h"
 #include "http/gzip.h"
+#include "http/rate_limits.h"
+#include "http/signature.h"
 
 #define FREE_MAX 64
 #define WARM_BYTES_MAX ((size_t)512 * 1024)
@@ -206,12 +208,24 @@ static void on_ready(struct request *req)
 		MHD_resume_connection(ex->handle);
 }
 
+/* The bytes as received are proven before anything reads them. */
+static enum refusal exchange_prove(struct exchange *ex, struct slice body)
+{
+	if (!ex->signature)
+		return REFUSAL_NONE;
+	enum refusal refusal = signature_check_body(ex->signature, &ex->source->signing_secrets, body);
+	return refusal == REFUSAL_NONE ? rate_limits_enter_source(ex) : refusal;
+}
+
 static enum MHD_Result exchange_submit(struct exchange *ex)
 {
 	struct lane *lane = ex->lane;
 	struct request *req = &ex->req;
 	struct slice body = buffer_slice(&ex->body);
 
+	enum refusal unproven = exchange_prove(ex, body);
+	if (unproven != REFUSAL_NONE)
+		return exchange_refuse(ex, unproven, false);
 	if (ex->is_gzip) {
 		enum refusal refusal = gzip_inflate(lane->gzip, body, ex->source->inflated_bytes, &ex->arena, &body);
 		if (refusal ==
@@ -234,7 +248,9 @@ static enum MHD_Result exchange_submit(struct exchange *ex)
 	req->ready = on_ready;
 	req->owner = ex;
 	ex->commits_seen = lane->commits;
-	if (pipeline_submit(lane->pipeline, req) == PIPELINE_ANSWER)
+	enum pipeline_progress progress = pipeline_submit(lane->pipeline, req);
+	rate_limits_charge(ex, req->count);
+	if (progress == PIPELINE_ANSWER)
 		return exchange_answer(ex);
 	ex->phase = EXCHANGE_WAITING;
 	return MHD_YES;

@@ -10,15 +10,27 @@ static bool is_behind_trusted_proxy(const struct exchange *ex)
 	       address_is_in(&ex->conn->peer, cfg->http.trusted_proxies, cfg->http.trusted_proxies_count);
 }
 
-static struct slice client_address(struct exchange *ex)
+static bool names_client(const struct exchange *ex)
+{
+	return ex->snap->cfg->http.trusted_proxies_count && ex->head.forwarded_count &&
+	       ex->head.forwarded_count <= HEAD_FORWARDED_MAX;
+}
+
+struct address facts_client(const struct exchange *ex)
 {
 	const struct config *cfg = ex->snap->cfg;
-	const struct http_head *head = &ex->head;
 
-	if (!cfg->http.trusted_proxies_count || !head->forwarded_count || head->forwarded_count > HEAD_FORWARDED_MAX)
+	if (!names_client(ex))
+		return ex->conn->peer;
+	return address_of_client(&ex->conn->peer, ex->head.forwarded_for, ex->head.forwarded_count,
+	                         cfg->http.trusted_proxies, cfg->http.trusted_proxies_count);
+}
+
+static struct slice client_address(struct exchange *ex)
+{
+	if (!names_client(ex))
 		return ex->conn->peer_text;
-	struct address client = address_of_client(&ex->conn->peer, head->forwarded_for, head->forwarded_count,
-	                                          cfg->http.trusted_proxies, cfg->http.trusted_proxies_count);
+	struct address client = facts_client(ex);
 	char *text = arena_alloc(&ex->arena, ADDRESS_TEXT_BYTES);
 	return text ? (struct slice) { text, address_format(&client, text) } : SLICE_NONE;
 }

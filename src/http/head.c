@@ -34,6 +34,7 @@ static const struct header {
 	HEADER("content-encoding", content_encoding, HEADER_ONCE),
 	HEADER("authorization", authorization, HEADER_ONCE),
 	HEADER("x-write-key", write_key, HEADER_ONCE),
+	HEADER("x-headgate-signature", signature, HEADER_ONCE),
 	HEADER("idempotency-key", idempotency_key, HEADER_ONCE),
 	HEADER("user-agent", user_agent, HEADER_FIRST),
 	HEADER("referer", referer, HEADER_FIRST),

@@ -16,6 +16,7 @@
 #include "http/address_limits.h"
 #include "http/lane.h"
 #include "http/listener.h"
+#include "http/rate_limits.h"
 
 /* Descriptors kept for journal, sink, admin and the loops themselves. */
 #define RESERVED_DESCRIPTORS 128
@@ -102,7 +103,8 @@ struct http_server *http_server_start(const struct http_options *options, struct
 	server->shared.connections_max = raise_descriptors(options->cfg->limits.connections);
 	server->shared.arena_bytes = arena_bytes(options->cfg);
 	server->shared.addresses = address_limits_create(server->shared.connections_max, err);
-	if (!server->shared.addresses || !open_lanes(server, err))
+	server->shared.rates = server->shared.addresses ? rate_limits_create(err) : NULL;
+	if (!server->shared.rates || !open_lanes(server, err))
 		http_server_stop(&server);
 	return server;
 }
@@ -175,6 +177,7 @@ void http_server_stop(struct http_server **server)
 	if (left)
 		return; /* a lane that could not be ended still uses what is shared */
 	address_limits_destroy(&self->shared.addresses);
+	rate_limits_destroy(&self->shared.rates);
 	free(self);
 }
 

@@ -93,7 +93,10 @@ static enum step_outcome step_decode(const struct step_context *context, struct 
 	const struct event_limits bounds = { .event_bytes = context->source->event_bytes,
 		                             .depth = limits->depth,
 		                             .id_bytes = limits->id_bytes,
-		                             .event_id_bytes = limits->event_id_bytes };
+		                             .event_id_bytes = limits->event_id_bytes,
+		                             /* the replay of a signed request is known by its ids; one derived from
+		                              * Idempotency-Key would not do, that header is not signed */
+		                             .event_id_required = context->source->signing_secrets.count > 0 };
 	ev->received_ms = context->received_ms;
 	ev->consent.applied = CONSENT_STRIPPED; /* until it is decided */
 	ev->payload_allowed = context->source->dead_letter_payload == PAYLOAD_ALWAYS;
