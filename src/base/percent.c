@@ -1,14 +1,11 @@
 #include "base/percent.h"
 
 #include "base/arena.h"
+#include "base/hex.h"
 
 int percent_hex_value(char c)
 {
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+	return hex_value(c);
 }
 
 struct slice percent_decode(struct slice text, bool plus_is_space, struct arena *arena)
@@ -22,8 +19,8 @@ struct slice percent_decode(struct slice text, bool plus_is_space, struct arena 
 	for (size_t i = 0; i < text.len; i++) {
 		int high = -1, low = -1;
 		if (text.at[i] == '%' && i + 2 < text.len) {
-			high = percent_hex_value(text.at[i + 1]);
-			low = percent_hex_value(text.at[i + 2]);
+			high = hex_value(text.at[i + 1]);
+			low = hex_value(text.at[i + 2]);
 		}
 		if (high >= 0 && low >= 0) {
 			to[len++] = (char)(high * 16 + low);

@@ -1,5 +1,7 @@
 #include "base/uuid.h"
 
+#include "base/hex.h"
+
 #define COUNTER_MAX 0xfffu
 /* Seeds leave the top bit free, so that an id per microsecond does not run ahead of the clock. */
 #define COUNTER_SEED_MASK 0x7ffu
@@ -81,9 +83,8 @@ bool uuid_is_valid(struct slice text)
 		return false;
 	for (size_t i = 0; i < text.len; i++) {
 		char c = text.at[i];
-		bool hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
 		bool hyphen = i == 8 || i == 13 || i == 18 || i == 23;
-		if (hyphen ? c != '-' : !hex)
+		if (hyphen ? c != '-' : !hex_is_digit(c))
 			return false;
 	}
 	return true;

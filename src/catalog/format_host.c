@@ -1,6 +1,8 @@
 /* Addresses: IPv4, IPv6, names of hosts, mailboxes. */
 #include "catalog/format.h"
 
+#include "base/hex.h"
+
 static bool is_digit(char c)
 {
 	return c >= '0' && c <= '9';
@@ -9,11 +11,6 @@ static bool is_digit(char c)
 static bool is_alpha(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-static bool is_hex(char c)
-{
-	return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
 }
 
 static bool is_one_of(char c, const char *set)
@@ -50,7 +47,7 @@ bool format_is_ipv6(struct slice text)
 	}
 	while (i < text.len) {
 		size_t from = i;
-		while (i < text.len && is_hex(text.at[i]))
+		while (i < text.len && hex_is_digit(text.at[i]))
 			i++;
 		if (i < text.len && text.at[i] == '.') {
 			struct slice quad = { text.at + from, text.len - from };

@@ -1,6 +1,8 @@
 /* URIs of RFC 3986, IRIs of RFC 3987 (any character beyond ASCII where URIs have letters), templates of RFC 6570. */
 #include "catalog/format.h"
 
+#include "base/hex.h"
+
 enum charset { CHARSET_URI, CHARSET_IRI };
 
 static bool is_digit(char c)
@@ -11,11 +13,6 @@ static bool is_digit(char c)
 static bool is_alpha(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-static bool is_hex(char c)
-{
-	return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
 }
 
 static bool is_one_of(char c, const char *set)
@@ -29,7 +26,7 @@ static bool is_uri_text(struct slice text, const char *more, enum charset charse
 	for (size_t i = 0; i < text.len; i++) {
 		char c = text.at[i];
 		if (c == '%') {
-			if (i + 2 >= text.len || !is_hex(text.at[i + 1]) || !is_hex(text.at[i + 2]))
+			if (i + 2 >= text.len || !hex_is_digit(text.at[i + 1]) || !hex_is_digit(text.at[i + 2]))
 				return false;
 			i += 2;
 		} else if ((unsigned char)c > 127 && charset == CHARSET_IRI) {
@@ -49,7 +46,7 @@ static bool is_ip_future(struct slice text)
 	if (dot < 2 || dot + 1 >= text.len || (text.at[0] != 'v' && text.at[0] != 'V'))
 		return false;
 	for (size_t i = 1; i < dot; i++)
-		if (!is_hex(text.at[i]))
+		if (!hex_is_digit(text.at[i]))
 			return false;
 	struct slice rest = { text.at + dot + 1, text.len - dot - 1 };
 	return slice_find(rest, '%') == rest.len && is_uri_text(rest, ":", CHARSET_URI);
@@ -172,7 +169,8 @@ static bool is_variable(struct slice text)
 		return false;
 	for (size_t i = 0; i < text.len; i++) {
 		char c = text.at[i];
-		bool encoded = c == '%' && i + 2 < text.len && is_hex(text.at[i + 1]) && is_hex(text.at[i + 2]);
+		bool encoded =
+		        c == '%' && i + 2 < text.len && hex_is_digit(text.at[i + 1]) && hex_is_digit(text.at[i + 2]);
 		if (c == '.' && text.at[i - 1] == '.')
 			return false;
 		if (!is_alpha(c) && !is_digit(c) && c != '_' && c != '.' && !encoded)
@@ -207,7 +205,7 @@ bool format_is_uri_template(struct slice text)
 				return false;
 			i += end + 1;
 		} else if (c == '%') {
-			if (i + 2 >= text.len || !is_hex(text.at[i + 1]) || !is_hex(text.at[i + 2]))
+			if (i + 2 >= text.len || !hex_is_digit(text.at[i + 1]) || !hex_is_digit(text.at[i + 2]))
 				return false;
 		} else if (c <= ' ' || c == 127 || is_one_of((char)c, "\"<>\\^`|}")) {
 			return false;

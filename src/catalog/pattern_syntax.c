@@ -4,6 +4,7 @@
  * cannot come through: it is a fault, or an escaped character. */
 #include "catalog/pattern_syntax.h"
 
+#include "base/hex.h"
 #include "base/utf8.h"
 #include "catalog/pattern.h"
 
@@ -102,15 +103,11 @@ static bool take_hex(struct reader *r, size_t count, uint32_t *out)
 
 	*out = 0;
 	for (; count == 0 || taken < count; taken++, r->at++) {
-		char c = peek(r, 0);
-		unsigned digit = is_digit(c)              ? (unsigned)(c - '0')
-		                 : (c >= 'a' && c <= 'f') ? (unsigned)(c - 'a') + 10
-		                 : (c >= 'A' && c <= 'F') ? (unsigned)(c - 'A') + 10
-		                                          : 16;
-		if (digit > 15)
+		int digit = hex_value(peek(r, 0));
+		if (digit < 0)
 			break;
 		if (*out <= CODE_POINT_MAX)
-			*out = *out * 16 + digit;
+			*out = *out * 16 + (uint32_t)digit;
 	}
 	return (count ? taken == count : taken > 0) || fail(r, "wrong number of hexadecimal digits");
 }

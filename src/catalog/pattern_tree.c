@@ -2,6 +2,8 @@
  * forms are rare: what it takes for a wider set only makes the judgement stricter. */
 #include "catalog/pattern_tree.h"
 
+#include "base/hex.h"
+
 #define RANGES_MAX 64
 #define DEPTH_MAX 60
 #define LAST_CHARACTER 0x10ffffu
@@ -145,13 +147,10 @@ static uint32_t take_hex(struct reader *r, unsigned least, unsigned most)
 	unsigned taken = 0;
 
 	while (taken < most && r->rest.len) {
-		char c = r->rest.at[0];
-		uint32_t digit = c >= '0' && c <= '9'                 ? (uint32_t)(c - '0')
-		                 : (c | 32) >= 'a' && (c | 32) <= 'f' ? (uint32_t)((c | 32) - 'a' + 10)
-		                                                      : 16;
-		if (digit == 16)
+		int digit = hex_value(r->rest.at[0]);
+		if (digit < 0)
 			break;
-		value = value * 16 + digit;
+		value = value * 16 + (uint32_t)digit;
 		take_byte(r);
 		taken++;
 	}

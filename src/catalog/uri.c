@@ -2,7 +2,7 @@
 #include "catalog/uri.h"
 
 #include "base/buffer.h"
-#include "base/percent.h"
+#include "base/hex.h"
 
 struct parts {
 	struct slice scheme, authority, path, query, fragment; /* at == NULL: absent */
@@ -151,8 +151,8 @@ struct slice uri_decode(struct arena *arena, struct slice text)
 	for (size_t i = 0; to && i < text.len; i++) {
 		to[len] = text.at[i];
 		if (text.at[i] == '%') {
-			int high = i + 2 < text.len ? percent_hex_value(text.at[i + 1]) : -1;
-			int low = i + 2 < text.len ? percent_hex_value(text.at[i + 2]) : -1;
+			int high = i + 2 < text.len ? hex_value(text.at[i + 1]) : -1;
+			int low = i + 2 < text.len ? hex_value(text.at[i + 2]) : -1;
 			if (high < 0 || low < 0 || high + low == 0)
 				return SLICE_NONE;
 			to[len] = (char)(high * 16 + low);

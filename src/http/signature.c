@@ -5,7 +5,7 @@
 
 #include <sodium.h>
 
-#include "base/percent.h"
+#include "base/hex.h"
 #include "config/config.h"
 
 #define TIME_DIGITS_MAX 12
@@ -27,7 +27,7 @@ static bool read_tag(struct slice value, struct signature *out)
 		return false;
 	uint8_t *tag = out->tags[out->tag_count++];
 	for (size_t i = 0; i < SIGNATURE_TAG_BYTES; i++) {
-		int high = percent_hex_value(value.at[2 * i]), low = percent_hex_value(value.at[2 * i + 1]);
+		int high = hex_value(value.at[2 * i]), low = hex_value(value.at[2 * i + 1]);
 		if (high < 0 || low < 0)
 			return false;
 		tag[i] = (uint8_t)(high * 16 + low);

@@ -14,6 +14,7 @@
 #endif
 
 #include "base/hash.h"
+#include "base/hex.h"
 #include "base/utf8.h"
 #include "json/text.h"
 
@@ -60,11 +61,6 @@ static inline __attribute__((always_inline)) bool is_digit(char c)
 
 /* ---- strings ---- */
 
-static bool is_hex(char c)
-{
-	return is_digit(c) || (unsigned char)((c | 0x20) - 'a') < 6;
-}
-
 /* `at` is at the backslash. */
 static struct token scan_escape(const char *at, const char *end, uint32_t flags)
 {
@@ -76,7 +72,7 @@ static struct token scan_escape(const char *at, const char *end, uint32_t flags)
 		return (struct token) { at + (known ? 2 : 1), known ? flags : flags | FLAG_FAILED };
 	}
 	for (int i = 2; i < 6; i++)
-		if (at + i == end || !is_hex(at[i]))
+		if (at + i == end || !hex_is_digit(at[i]))
 			return (struct token) { at + i, flags | FLAG_FAILED };
 	if (memcmp(at + 2, "0000", 4) == 0)
 		flags |= JSON_FLAG_NUL;

@@ -2,15 +2,15 @@
 
 #include <assert.h>
 
+#include "base/hex.h"
 #include "base/utf8.h"
 
-static uint32_t hex_value(const char *at)
+/* Four digits that the scanner has seen. */
+static uint32_t code_unit(const char *at)
 {
 	uint32_t value = 0;
-	for (int i = 0; i < 4; i++) {
-		char c = at[i];
-		value = value << 4 | (uint32_t)(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
-	}
+	for (int i = 0; i < 4; i++)
+		value = value << 4 | (uint32_t)hex_value(at[i]);
 	return value;
 }
 
@@ -18,10 +18,10 @@ static uint32_t hex_value(const char *at)
 static uint32_t unicode_escape(struct slice rest, size_t *used)
 {
 	assert(rest.len >= 6);
-	uint32_t point = hex_value(rest.at + 2);
+	uint32_t point = code_unit(rest.at + 2);
 	*used = 6;
 	if ((point & 0xfc00) == 0xd800 && rest.len >= 12 && rest.at[6] == '\\' && rest.at[7] == 'u') {
-		uint32_t low = hex_value(rest.at + 8);
+		uint32_t low = code_unit(rest.at + 8);
 		if ((low & 0xfc00) == 0xdc00) {
 			*used = 12;
 			return 0x10000 + ((point & 0x3ff) << 10 | (low & 0x3ff));

@@ -3,6 +3,7 @@
 #include "tracking/source.h"
 
 #include "base/file.h"
+#include "base/percent.h"
 #include "catalog/decimal.h"
 
 #define FILE_BYTES ((size_t)1024 * 1024)
@@ -198,33 +199,6 @@ bool spot_equal(struct spot a, struct spot b)
 	}
 }
 
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-static struct slice percent_decode(struct arena *arena, struct slice text)
-{
-	char *to = arena_alloc(arena, text.len + 1);
-	size_t len = 0;
-
-	for (size_t i = 0; to && i < text.len; i++) {
-		int high = text.at[i] == '%' && i + 2 < text.len ? hex_value(text.at[i + 1]) : -1;
-		int low = high >= 0 ? hex_value(text.at[i + 2]) : -1;
-		to[len] = text.at[i];
-		if (low >= 0) {
-			to[len] = (char)(high * 16 + low);
-			i += 2;
-		}
-		len++;
-	}
-	return to ? (struct slice) { to, len } : SLICE_NONE;
-}
-
 /* "events/purchase/1-0-0.json" and "../../common/money.json" to "common/money.json". SLICE_NONE: leaves the root. */
 static struct slice join(struct arena *arena, struct slice from, struct slice uri)
 {
@@ -283,9 +257,9 @@ bool source_follow(struct sources *src, struct spot reference, struct spot *out)
 	if (!fragment.at)
 		return false;
 	struct slice uri = slice_split(&fragment, '#');
-	fragment = percent_decode(src->arena, fragment.at ? fragment : SLICE(""));
+	fragment = percent_decode(fragment.at ? fragment : SLICE(""), false, src->arena);
 	if (uri.len) {
-		struct slice path = join(src->arena, reference.file->path, percent_decode(src->arena, uri));
+		struct slice path = join(src->arena, reference.file->path, percent_decode(uri, false, src->arena));
 		file = path.len && src->root.len ? source_read(src, path, &ignored) : NULL;
 	}
 	if (!file)
