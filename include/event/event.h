@@ -75,6 +75,7 @@ struct event_purpose {
 	enum consent_state state;
 	enum consent_basis basis;
 	enum consent_state stated; /* by the person's own statements, before opt-outs and defaults */
+	int64_t stated_ms;         /* when; 0: not known */
 	bool is_configured;        /* else it passes through and controls nothing */
 };
 
@@ -90,6 +91,7 @@ struct event_consent {
 	bool user_denied;         /* Google's ad_user_data was denied: `user` is not for passing on */
 	bool is_update;           /* consent_update: keeps the ids the person had; no IP, user agent or URL */
 	int64_t time_ms;          /* when the event's own statements were made; 0: not known */
+	struct slice cookie;      /* of an update from a browser: the value of the consent cookie to set; else empty */
 };
 
 /* Facts of the connection that events of browser and app sources take over. Empty: not known. */

@@ -3,11 +3,13 @@
 #define HEADGATE_PRIVACY_CONSENT_H
 
 #include "event/event.h"
+#include "privacy/consent_cookie.h"
 
 struct consent_context {
 	const struct config *cfg;
 	const struct source *source;
 	const struct event_connection *connection;
+	const struct consent_signer *signer;
 	struct arena *arena;
 	bool dry; /* nothing is counted */
 };

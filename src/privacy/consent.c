@@ -1,21 +1,11 @@
-/* Everything that speaks is gathered per purpose and resolved (resolve.c); then opt-outs of sale and sharing deny what
+/* Everything that speaks is gathered (hearing.c) and resolved per purpose (resolve.c); then opt-outs of sale and sharing deny what
  * the configuration lists; what is still unknown falls to the source's default for the country, else to its plain one. */
 #include "privacy/consent.h"
 
 #include "catalog/catalog.h"
+#include "privacy/hearing.h"
 #include "privacy/policy.h"
 #include "privacy/resolve.h"
-#include "privacy/statements.h"
-
-#define STATEMENTS_MAX 5
-
-/* All that was said, read. */
-struct hearing {
-	struct statements own;
-	enum consent_basis opt_out; /* the first opt-out there is; NONE: none */
-	const struct config_consent_default *country_defaults;
-	size_t country_defaults_count;
-};
 
 enum consent_state consent_state_of(const struct event_consent *consent, struct slice purpose)
 {
@@ -38,48 +28,6 @@ static bool allows_payload(const struct event *ev, const struct source *source)
 static uint32_t errors_told(const struct event *ev)
 {
 	return ev->errors ? ev->errors->count + ev->errors->more : 0;
-}
-
-/* Of browsers and apps a trusted proxy tells it, of servers' events their context. */
-static struct slice country_of(const struct event *ev, const struct consent_context *context)
-{
-	if (context->source->kind != SOURCE_SERVER)
-		return context->connection->country;
-	uint32_t node = ev->member[EVENT_MEMBER_CONTEXT];
-	node = node ? json_get(ev->doc, node, SLICE("geo")) : 0;
-	node = node && json_type_of(ev->doc, node) == JSON_OBJECT ? json_get(ev->doc, node, SLICE("country")) : 0;
-	return node && json_type_of(ev->doc, node) == JSON_STRING ? json_inner(ev->doc, node) : SLICE_NONE;
-}
-
-static void find_country_defaults(const struct event *ev, const struct consent_context *context,
-                                  struct hearing *hearing)
-{
-	const struct source *source = context->source;
-	struct slice country = source->country_defaults_count ? country_of(ev, context) : SLICE_NONE;
-	for (size_t i = 0; country.len && i < source->country_defaults_count; i++) {
-		if (!slice_equal_nocase(source->country_defaults[i].country, country))
-			continue;
-		hearing->country_defaults = source->country_defaults[i].at;
-		hearing->country_defaults_count = source->country_defaults[i].count;
-	}
-}
-
-static void hear(struct event *ev, const struct consent_context *context, struct hearing *hearing)
-{
-	/* a server's connection is the server's own, it says nothing of the person */
-	bool is_personal = context->source->kind != SOURCE_SERVER;
-	ev->consent.gpc = hearing->own.gpc || (is_personal && context->connection->gpc);
-	bool dnt = context->cfg->consent.honor_dnt && (hearing->own.dnt || (is_personal && context->connection->dnt));
-	hearing->opt_out = ev->consent.gpc ? BASIS_GPC : dnt ? BASIS_DNT : BASIS_NONE;
-	find_country_defaults(ev, context, hearing);
-}
-
-static const struct event_purpose *find_own(const struct statements *own, struct slice name)
-{
-	for (uint32_t i = 0; i < own->purposes_count; i++)
-		if (slice_equal(own->purposes[i].purpose, name))
-			return &own->purposes[i];
-	return NULL;
 }
 
 static const struct config_consent_default *find_default(const struct config_consent_default *at, size_t count,
@@ -108,15 +56,12 @@ static struct event_purpose decide(const struct config_purpose *purpose, const s
                                    const struct hearing *hearing)
 {
 	struct event_purpose out = { .purpose = purpose->name, .is_configured = true };
-	struct resolve_statement said[STATEMENTS_MAX];
-	size_t count = 0;
-	const struct event_purpose *own = find_own(&hearing->own, purpose->name);
-	if (own)
-		said[count++] = (struct resolve_statement) { own->state, BASIS_EVENT, hearing->own.time_ms };
-	const struct resolve_statement *outcome = resolve_statements(said, count);
+	struct resolve_statement said[HEARING_STATEMENTS_MAX];
+	const struct resolve_statement *outcome = resolve_statements(said, hearing_statements(hearing, purpose, said));
 	if (outcome) {
 		out.state = out.stated = outcome->state;
 		out.basis = outcome->basis;
+		out.stated_ms = outcome->time_ms;
 	}
 	if (purpose->is_opt_out && hearing->opt_out != BASIS_NONE) {
 		out.state = CONSENT_DENIED;
@@ -147,23 +92,40 @@ static bool decide_all(struct event *ev, const struct consent_context *context, 
 	return true;
 }
 
+/* What the cookie said and the event does not speak of stays, with its time. */
+static struct slice make_cookie(const struct event *ev, const struct consent_context *context)
+{
+	size_t count = context->cfg->consent.purposes_count;
+	struct consent_cookie_purpose *purposes = arena_array(context->arena, count, sizeof *purposes);
+	int64_t latest_ms = ev->consent.time_ms;
+	for (size_t i = 0; purposes && i < count; i++) {
+		const struct event_purpose *from = &ev->consent.at[i];
+		int64_t time_ms = from->stated_ms ? from->stated_ms : ev->consent.time_ms;
+		purposes[i] = (struct consent_cookie_purpose) { from->purpose, from->stated, time_ms };
+		latest_ms = time_ms > latest_ms ? time_ms : latest_ms;
+	}
+	return purposes ? consent_cookie_format(latest_ms, purposes, count, context->signer, context->arena)
+	                : SLICE_NONE;
+}
+
 void consent_decide(struct event *ev, const struct consent_context *context)
 {
 	uint32_t told = errors_told(ev);
-	struct hearing hearing = { .opt_out = BASIS_NONE };
+	struct hearing hearing;
 	ev->consent = (struct event_consent) { .applied = CONSENT_STRIPPED };
 	ev->consent.is_update = ev->schema && slice_equal(ev->name, SLICE("consent_update"));
-	if (!statements_read(ev, context->arena, &hearing.own))
+	if (!hearing_hold(ev, context, &hearing) || !decide_all(ev, context, &hearing))
 		return;
+	ev->consent.gpc = hearing.gpc;
 	ev->consent.time_ms = hearing.own.time_ms;
-	hear(ev, context, &hearing);
-	if (!decide_all(ev, context, &hearing))
-		return;
+	ev->consent.user_denied = hearing.google.at[GOOGLE_AD_USER_DATA] == CONSENT_DENIED;
 	/* a statement that cannot be read may be a refusal */
 	if (errors_told(ev) == told)
 		policy_apply(ev, context->source, false);
 	ev->payload_allowed = context->source->dead_letter_payload == PAYLOAD_ALWAYS ||
 	                      (errors_told(ev) == told && allows_payload(ev, context->source));
+	if (ev->consent.is_update && hearing_takes_cookies(context->source))
+		ev->consent.cookie = make_cookie(ev, context);
 }
 
 void consent_tighten(struct event *ev, const struct source *source)
