@@ -211,6 +211,7 @@ struct config {
 		uint64_t reserve_bytes;     /* free space of the file system that is left alone: 256 MiB */
 		uint32_t file_bytes;        /* 64 MiB */
 		uint32_t sync_interval_ms;  /* os mode: 100 */
+		uint64_t grace_ms;          /* what the sink has is kept so long: 24 h */
 	} journal;
 
 	struct {

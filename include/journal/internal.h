@@ -50,6 +50,8 @@ struct journal_file {
 	bool name_synced;                   /* keeper: the folder was fsynced since the file got its name */
 	int64_t index_retry_ms;             /* keeper: not before */
 	struct journal_counts before;       /* in this lane before this file, since the log began */
+	int64_t written_ms;                 /* of a recovered file: its last write */
+	int64_t covered_ms;                 /* keeper: wall clock since when the sink has it all; 0: not yet */
 	char name[JOURNAL_NAME_BYTES];
 };
 
@@ -104,7 +106,8 @@ struct journal {
 	_Atomic uint64_t free_bytes;
 	_Atomic uint64_t
 	        dead_letter_bytes; /* in the journal and dead_letter_dir: last measured, plus what was committed since */
-	_Atomic uint64_t serial;   /* of prepared files */
+	_Atomic uint64_t grace_bytes, grace_files;       /* of used_bytes: what the sink has, kept for replay */
+	_Atomic uint64_t serial;                         /* of prepared files */
 	_Atomic size_t keys_bytes;                       /* held for files not yet indexed */
 	_Atomic uint64_t lost_events, lost_dead_letters; /* see journal_set_lost_behind */
 	_Atomic bool failed;                             /* SYNC_LOST */
@@ -183,6 +186,17 @@ struct journal_file *journal_spare_take(struct journal_lane *lane);
 void journal_spare_scrub(struct journal_lane *lane);
 /* Unlinks one where the disk budget runs out; true: it did. */
 bool journal_spare_trim(struct journal_lane *lane);
+
+/* ---- grace.c. Thread: the keeper. ---- */
+/* The sink has the whole file: its grace begins, if it has not. */
+void journal_grace_enter(struct journal *journal, struct journal_file *file);
+/* The file goes. */
+void journal_grace_leave(struct journal *journal, struct journal_file *file);
+bool journal_grace_is_over(const struct journal *journal, const struct journal_file *file);
+/* True if files must go before their time. */
+bool journal_grace_is_pressed(const struct journal *journal);
+/* The lane whose first file has waited longest; NULL: none has any. `except`: bits of lanes to pass over. */
+struct journal_lane *journal_grace_oldest(struct journal *journal, uint64_t except);
 
 /* ---- quarantine.c ---- */
 /* Copies a damaged range to `<data>/quarantine/<lane>-<name>-<offset>.bad` and syncs it; counts it if it is new. A copy

@@ -69,6 +69,9 @@ struct journal_options {
 	uint32_t sync_interval_ms; /* background sync in mode `os` */
 	uint64_t disk_budget_bytes;
 	uint64_t reserve_bytes;
+	/* What the sink has is kept so long for replay, as far as a quarter of the budget goes and intake does not need
+	 * the room. 0: not at all. */
+	uint64_t grace_ms;
 	/* Recovery hands over every valid record, and what is left of the erased ones, of the files that have no key index (in order, per lane). */
 	void (*on_recovered)(void *context, uint32_t lane, const struct journal_record *record);
 	/* True if the sealed file's keys are durable elsewhere already (start) … */
@@ -153,7 +156,8 @@ bool journal_knows_epoch(const struct journal *journal, uint64_t epoch);
 /* ---- state, for /status, /readyz and metrics. Thread: any. ---- */
 struct journal_stats {
 	uint64_t disk_bytes, budget_bytes, free_bytes;
-	uint64_t files;
+	uint64_t files;                    /* grace copies included */
+	uint64_t grace_files, grace_bytes; /* kept although the sink has them */
 	uint64_t quarantined_bytes, torn_tails, gaps;
 	bool headroom;
 	bool unclean;                                    /* the run before this one was not stopped in order */

@@ -77,6 +77,7 @@ static bool open_store(struct service *service, uint32_t lanes, struct error *er
 		.sync_interval_ms = cfg->journal.sync_interval_ms,
 		.disk_budget_bytes = cfg->journal.disk_budget_bytes,
 		.reserve_bytes = cfg->journal.reserve_bytes,
+		.grace_ms = cfg->journal.grace_ms,
 		.on_recovered = dedup_recovery_on_record,
 		.has_index = dedup_recovery_has_index,
 		.write_index = dedup_recovery_write_index,

@@ -69,18 +69,20 @@ static void put_journal(const struct service *service, struct buffer *json)
 {
 	struct journal_stats s;
 	journal_stats(service->journal, &s);
-	buffer_append_format(json,
-	                     "\"journal\":{\"log_id\":\"%s\",\"epoch\":%llu,\"lanes\":%u,\"headroom\":%s,\"failed\":%s,"
-	                     "\"files\":%llu,\"disk_bytes\":%llu,\"budget_bytes\":%llu,\"free_bytes\":%llu,"
-	                     "\"sync_running_ms\":%lld,\"quarantined_bytes\":%llu,\"torn_tails\":%llu,\"gaps\":%llu,"
-	                     "\"accepted_events\":%llu,\"accepted_dead_letters\":%llu},",
-	                     journal_log_id(service->journal), (unsigned long long)journal_epoch(service->journal),
-	                     journal_lane_count(service->journal), s.headroom ? "true" : "false",
-	                     s.failed ? "true" : "false", (unsigned long long)s.files, (unsigned long long)s.disk_bytes,
-	                     (unsigned long long)s.budget_bytes, (unsigned long long)s.free_bytes,
-	                     (long long)s.sync_running_ms, (unsigned long long)s.quarantined_bytes,
-	                     (unsigned long long)s.torn_tails, (unsigned long long)s.gaps,
-	                     (unsigned long long)s.accepted_events, (unsigned long long)s.accepted_dead_letters);
+	buffer_append_format(
+	        json,
+	        "\"journal\":{\"log_id\":\"%s\",\"epoch\":%llu,\"lanes\":%u,\"headroom\":%s,\"failed\":%s,"
+	        "\"files\":%llu,\"grace_files\":%llu,\"grace_bytes\":%llu,\"disk_bytes\":%llu,\"budget_bytes\":%llu,"
+	        "\"free_bytes\":%llu,"
+	        "\"sync_running_ms\":%lld,\"quarantined_bytes\":%llu,\"torn_tails\":%llu,\"gaps\":%llu,"
+	        "\"accepted_events\":%llu,\"accepted_dead_letters\":%llu},",
+	        journal_log_id(service->journal), (unsigned long long)journal_epoch(service->journal),
+	        journal_lane_count(service->journal), s.headroom ? "true" : "false", s.failed ? "true" : "false",
+	        (unsigned long long)s.files, (unsigned long long)s.grace_files, (unsigned long long)s.grace_bytes,
+	        (unsigned long long)s.disk_bytes, (unsigned long long)s.budget_bytes, (unsigned long long)s.free_bytes,
+	        (long long)s.sync_running_ms, (unsigned long long)s.quarantined_bytes, (unsigned long long)s.torn_tails,
+	        (unsigned long long)s.gaps, (unsigned long long)s.accepted_events,
+	        (unsigned long long)s.accepted_dead_letters);
 }
 
 static void put_dedup(const struct service *service, struct buffer *json)

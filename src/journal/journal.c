@@ -344,7 +344,8 @@ void journal_set_checkpoint(struct journal *journal, uint32_t lane, struct journ
 	if (forward)
 		l->checkpoint = position;
 	const struct journal_file *head = l->head;
-	bool frees = forward && head && head != l->tail &&
+	/* with grace copies at hand the keeper's own rounds are soon enough */
+	bool frees = forward && head && head != l->tail && !atomic_load(&journal->grace_files) &&
 	             (head->epoch < position.epoch || atomic_load(&head->last) <= position.counter);
 	pthread_mutex_unlock(&l->mutex);
 	if (frees)
@@ -379,6 +380,8 @@ void journal_stats(struct journal *journal, struct journal_stats *out)
 		.disk_bytes = atomic_load(&journal->used_bytes),
 		.budget_bytes = journal->options.disk_budget_bytes,
 		.free_bytes = atomic_load(&journal->free_bytes),
+		.grace_files = atomic_load(&journal->grace_files),
+		.grace_bytes = atomic_load(&journal->grace_bytes),
 		.quarantined_bytes = atomic_load(&journal->quarantined_bytes),
 		.torn_tails = atomic_load(&journal->torn_tails),
 		.gaps = atomic_load(&journal->gaps),

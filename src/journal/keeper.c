@@ -126,14 +126,30 @@ static bool is_covered(const struct journal_file *file, struct journal_position 
 	return atomic_load(&file->last) <= checkpoint.counter;
 }
 
-/* Takes the oldest file off the list if nothing needs it any more. An active lane keeps its last one: it carries the
- * totals on. */
-static struct journal_file *take_covered(struct journal_lane *lane)
+/* Nothing but the grace keeps it. An active lane keeps its last file: it carries the totals on. */
+static bool is_done_with(const struct journal_lane *lane, const struct journal_file *file)
+{
+	return file->indexed && file->fd < 0 && (file->next || !lane->active) && is_covered(file, lane->checkpoint);
+}
+
+static void enter_grace(struct journal_lane *lane)
 {
 	pthread_mutex_lock(&lane->mutex);
 	struct journal_file *file = lane->head;
-	bool free_to_go = file && file->indexed && file->readers == 0 && file->fd < 0 &&
-	                  (file->next || !lane->active) && is_covered(file, lane->checkpoint);
+	while (file && file->covered_ms)
+		file = file->next;
+	for (; file && is_done_with(lane, file); file = file->next)
+		journal_grace_enter(lane->journal, file);
+	pthread_mutex_unlock(&lane->mutex);
+}
+
+/* Takes the oldest file off the list if nothing needs it any more; `early`: before its grace is over. */
+static struct journal_file *take_covered(struct journal_lane *lane, bool early)
+{
+	pthread_mutex_lock(&lane->mutex);
+	struct journal_file *file = lane->head;
+	bool free_to_go =
+	        file && file->covered_ms && file->readers == 0 && (early || journal_grace_is_over(lane->journal, file));
 	if (free_to_go) {
 		lane->head = file->next;
 		if (!lane->head)
@@ -178,24 +194,50 @@ static bool unlink_file(struct journal_lane *lane, const struct journal_file *fi
 	return unlink(path) == 0 || errno == ENOENT;
 }
 
-static bool unlink_covered(struct journal *journal, struct journal_lane *lane)
+enum release { RELEASE_NONE, RELEASE_SPARED, RELEASE_UNLINKED };
+
+static enum release release_next(struct journal *journal, struct journal_lane *lane, bool early)
 {
-	bool any = false;
-	struct journal_file *file;
-	while ((file = take_covered(lane))) {
-		if (journal_spare_keep(lane, file))
-			continue;
-		if (!save_totals(journal, lane) || !unlink_file(lane, file)) {
-			journal_count_failure("unlink");
-			put_back(lane, file);
-			break;
-		}
-		any = true;
-		journal_file_free(journal, &file);
+	struct journal_file *file = take_covered(lane, early);
+	if (!file)
+		return RELEASE_NONE;
+	journal_grace_leave(journal, file);
+	if (journal_spare_keep(lane, file))
+		return RELEASE_SPARED;
+	if (!save_totals(journal, lane) || !unlink_file(lane, file)) {
+		journal_count_failure("unlink");
+		put_back(lane, file);
+		return RELEASE_NONE;
 	}
-	if (any && !file_sync_dir(lane->dir, NULL))
-		journal_count_failure("fsync");
-	return any;
+	uint64_t bytes = atomic_load(&file->capacity);
+	journal_shrink_used(journal, bytes);
+	atomic_fetch_add(&journal->free_bytes, bytes); /* the next measure, which follows, knows better */
+	journal_file_free(journal, &file);
+	return RELEASE_UNLINKED;
+}
+
+/* Lets go of what the sink has: all whose grace is over, and as many before, oldest first, as the room asks for. True: a
+ * file was unlinked. */
+static bool release_covered(struct journal *journal)
+{
+	uint64_t changed = 0, stuck = 0; /* bits of lanes */
+	enum release release;
+	for (uint32_t i = 0; i < journal->lane_count; i++) {
+		enter_grace(&journal->lanes[i]);
+		while ((release = release_next(journal, &journal->lanes[i], false)) != RELEASE_NONE)
+			changed |= release == RELEASE_UNLINKED ? (uint64_t)1 << i : 0;
+	}
+	struct journal_lane *lane;
+	while (journal_grace_is_pressed(journal) && (lane = journal_grace_oldest(journal, stuck))) {
+		uint64_t bit = (uint64_t)1 << lane->index;
+		release = release_next(journal, lane, true);
+		changed |= release == RELEASE_UNLINKED ? bit : 0;
+		stuck |= release == RELEASE_NONE ? bit : 0;
+	}
+	for (uint32_t i = 0; i < journal->lane_count; i++)
+		if (changed & (uint64_t)1 << i && !file_sync_dir(journal->lanes[i].dir, NULL))
+			journal_count_failure("fsync");
+	return changed != 0;
 }
 
 /* ---- the next file and headroom ---- */
@@ -291,7 +333,8 @@ static uint64_t measure_dead_letters(struct journal *journal)
 	for (uint32_t i = 0; i < journal->lane_count; i++) {
 		struct journal_lane *lane = &journal->lanes[i];
 		for (struct journal_file *file = first_file(lane); file; file = file_behind(lane, file))
-			bytes += atomic_load_explicit(&file->dead_letter_bytes, memory_order_relaxed);
+			if (!file->covered_ms) /* a grace copy gives way when the room is needed */
+				bytes += atomic_load_explicit(&file->dead_letter_bytes, memory_order_relaxed);
 	}
 	return bytes;
 }
@@ -330,9 +373,9 @@ static void do_chores(struct journal *journal, int64_t *measured_ms)
 		struct journal_lane *lane = &journal->lanes[i];
 		for (struct journal_file *file = first_file(lane); file; file = file_behind(lane, file))
 			index_file(journal, lane, file);
-		freed = unlink_covered(journal, lane) || freed;
 		freed = journal_spare_trim(lane) || freed;
 	}
+	freed = release_covered(journal) || freed;
 	int64_t now_ms = clock_monotonic_ms();
 	if (freed || now_ms - *measured_ms >= MEASURE_MS) {
 		journal_measure(journal);

@@ -228,6 +228,9 @@ static bool list_file(struct recovery *recovery, const struct journal_file_heade
 	atomic_store(&file->dead_letter_bytes, scan->dead_letter_bytes);
 	file->before = (struct journal_counts) { header->events_before, header->dead_letters_before };
 	atomic_store(&file->closed, true);
+	struct stat st;
+	if (fstat(recovery->fd, &st) == 0)
+		file->written_ms = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
 	file->indexed = indexed;
 	file->keys.unknown = true;
 	file->name_synced = true;
