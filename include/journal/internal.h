@@ -190,6 +190,8 @@ bool journal_spare_trim(struct journal_lane *lane);
 /* ---- grace.c. Thread: the keeper. ---- */
 /* The sink has the whole file: its grace begins, if it has not. */
 void journal_grace_enter(struct journal *journal, struct journal_file *file);
+/* Drops what the page cache has of it. */
+void journal_grace_cool(const struct journal_lane *lane, const struct journal_file *file);
 /* The file goes. */
 void journal_grace_leave(struct journal *journal, struct journal_file *file);
 bool journal_grace_is_over(const struct journal *journal, const struct journal_file *file);

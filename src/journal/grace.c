@@ -1,11 +1,14 @@
 /* Grace copies: files that the sink has, kept for replay and audit. They are a guest in the disk budget: at most a quarter
  * of it is theirs, and only while two more full files for each lane fit beside them, in the budget and on the disk, so
  * that they go, oldest first, long before intake is refused. Then, or once their time is over, a file goes the way of
- * every covered one (see spare.c).
+ * every covered one (see spare.c). They are dropped from the page cache at once.
  *
  * The time begins when the keeper first sees that the sink has the file; of a file that is covered already at the start,
  * with its last write. Thread: the keeper. */
 #include "journal/internal.h"
+
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 
@@ -28,6 +31,20 @@ void journal_grace_enter(struct journal *journal, struct journal_file *file)
 		file->covered_ms = now_ms;
 	atomic_fetch_add(&journal->grace_bytes, atomic_load(&file->capacity));
 	atomic_fetch_add(&journal->grace_files, 1);
+}
+
+/* A copy is not read again soon, and fresh memory for the files that follow costs more than memory that was just freed. */
+void journal_grace_cool(const struct journal_lane *lane, const struct journal_file *file)
+{
+	char path[JOURNAL_PATH_BYTES];
+	if (lane->journal->options.grace_ms == 0)
+		return;
+	journal_file_path(lane, file, path);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	close(fd);
 }
 
 void journal_grace_leave(struct journal *journal, struct journal_file *file)

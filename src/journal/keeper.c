@@ -134,13 +134,20 @@ static bool is_done_with(const struct journal_lane *lane, const struct journal_f
 
 static void enter_grace(struct journal_lane *lane)
 {
-	pthread_mutex_lock(&lane->mutex);
-	struct journal_file *file = lane->head;
-	while (file && file->covered_ms)
-		file = file->next;
-	for (; file && is_done_with(lane, file); file = file->next)
-		journal_grace_enter(lane->journal, file);
-	pthread_mutex_unlock(&lane->mutex);
+	for (;;) {
+		pthread_mutex_lock(&lane->mutex);
+		struct journal_file *file = lane->head;
+		while (file && file->covered_ms)
+			file = file->next;
+		if (file && !is_done_with(lane, file))
+			file = NULL;
+		if (file)
+			journal_grace_enter(lane->journal, file);
+		pthread_mutex_unlock(&lane->mutex);
+		if (!file)
+			return;
+		journal_grace_cool(lane, file);
+	}
 }
 
 /* Takes the oldest file off the list if nothing needs it any more; `early`: before its grace is over. */

@@ -29,12 +29,20 @@ static bool is_affordable(const struct journal *journal, unsigned more)
 	return journal_can_grow(journal, (uint64_t)journal->file_bytes * journal->options.lanes * more);
 }
 
+/* After its grace a file is no longer in the page cache: where new ones are filled with zeros, to read it back is cheaper
+ * than that, where they are only reserved it is not. */
+static bool is_worth_it(const struct journal *journal)
+{
+	return journal->options.sync_on_commit || journal->options.grace_ms == 0;
+}
+
 static bool is_wanted(const struct journal_lane *lane, const struct journal_file *file)
 {
 	const struct journal *journal = lane->journal;
 	unsigned ready = lane->spare_count + (atomic_load(&lane->prepared) != NULL);
-	return lane->active && !atomic_load(&journal->erasing) && ready < READY_MAX && !atomic_load(&journal->failed) &&
-	       atomic_load(&file->capacity) == journal->file_bytes && is_affordable(journal, 2);
+	return lane->active && !atomic_load(&journal->erasing) && is_worth_it(journal) && ready < READY_MAX &&
+	       !atomic_load(&journal->failed) && atomic_load(&file->capacity) == journal->file_bytes &&
+	       is_affordable(journal, 2);
 }
 
 static bool open_again(const struct journal_lane *lane, struct journal_file *file, struct error *err)
@@ -79,6 +87,7 @@ bool journal_spare_keep(struct journal_lane *lane, struct journal_file *file)
 		journal_file_free(lane->journal, &spare);
 		return false;
 	}
+	posix_fadvise(file->fd, 0, 0, POSIX_FADV_WILLNEED); /* or a commit's last, partial page would have to be read */
 	memcpy(spare->name, file->name, sizeof(spare->name));
 	spare->capacity = atomic_load(&file->capacity);
 	spare->recycled = true;
