@@ -50,6 +50,7 @@ struct journal_file {
 	bool name_synced;                   /* keeper: the folder was fsynced since the file got its name */
 	int64_t index_retry_ms;             /* keeper: not before */
 	struct journal_counts before;       /* in this lane before this file, since the log began */
+	uint64_t covered_bytes;             /* keeper: counted as grace copy */
 	int64_t written_ms;                 /* of a recovered file: its last write */
 	int64_t covered_ms;                 /* keeper: wall clock since when the sink has it all; 0: not yet */
 	char name[JOURNAL_NAME_BYTES];

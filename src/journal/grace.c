@@ -29,7 +29,8 @@ void journal_grace_enter(struct journal *journal, struct journal_file *file)
 	file->covered_ms = file->written_ms ? file->written_ms : now_ms;
 	if (file->covered_ms > now_ms || file->covered_ms <= 0) /* a clock that jumped */
 		file->covered_ms = now_ms;
-	atomic_fetch_add(&journal->grace_bytes, atomic_load(&file->capacity));
+	file->covered_bytes = atomic_load(&file->capacity); /* an erasure may cut it */
+	atomic_fetch_add(&journal->grace_bytes, file->covered_bytes);
 	atomic_fetch_add(&journal->grace_files, 1);
 }
 
@@ -52,7 +53,7 @@ void journal_grace_leave(struct journal *journal, struct journal_file *file)
 	if (!file->covered_ms)
 		return;
 	file->covered_ms = 0;
-	atomic_fetch_sub(&journal->grace_bytes, atomic_load(&file->capacity));
+	atomic_fetch_sub(&journal->grace_bytes, file->covered_bytes);
 	atomic_fetch_sub(&journal->grace_files, 1);
 }
 
