@@ -74,7 +74,12 @@ $(B)/bench/%: tests/bench/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $(filter %.c %.a,$^) $(LDFLAGS) $(LDLIBS)
 
-unit-programs: $(UNIT)
+# Stands between the daemon and the kernel; never instrumented.
+$(B)/fault/libfault.so: tests/fault/libfault.c tests/fault/libfault.h
+	@mkdir -p $(@D)
+	$(CC) -D_GNU_SOURCE -std=c11 -O2 -g $(WARN) -shared -fPIC -pthread -o $@ $<
+
+unit-programs: $(UNIT) $(B)/fault/libfault.so
 bench-programs: $(BENCH)
 
 unit: deps-test

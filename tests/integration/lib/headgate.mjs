@@ -114,6 +114,7 @@ export class Headgate {
 		const child = spawn(options.binary ?? binary, ['serve', '--config', this.configFile, '--data-dir', this.dataDir,
 			'--listen', options.listen ?? '127.0.0.1:0', '--admin', '127.0.0.1:0', ...(options.args ?? [])], { env, stdio: ['ignore', 'pipe', 'pipe'] });
 		this.child = child;
+		this.lastPid = child.pid; // also after it has ended
 		this.exit = new Promise((done) => {
 			child.once('error', (e) => { this.child = null; done({ code: null, signal: null, error: e }); });
 			child.once('close', (code, signal) => {
