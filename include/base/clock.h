@@ -13,5 +13,10 @@ int64_t clock_monotonic_us(void);
 void clock_format(int64_t wall_ms, char *to);
 /* RFC 3339 date-time with any offset and fraction (rounded down to ms; leap second :60 becomes :59.999). */
 bool clock_parse(struct slice text, int64_t *wall_ms);
+/* Number of the day since 1970-01-01 in the process's time zone. */
+int64_t clock_local_day(int64_t wall_ms);
+/* Makes `name` ("Asia/Seoul", "UTC") the process's time zone; false if the system does not know it. Thread: main, before
+ * there are others. */
+bool clock_set_zone(struct slice name);
 
 #endif

@@ -41,6 +41,8 @@ bool service_reload(void *context, struct error *err);
 /* Sets the gauges that nobody sets as things happen. */
 void service_set_gauges(void *context);
 
+/* Makes session.timezone the process's. Thread: main, before there are others. */
+MUST_CHECK bool service_set_zone(const struct config *cfg, struct error *err);
 int command_serve(const struct config_options *options);
 
 #endif

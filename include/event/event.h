@@ -37,6 +37,7 @@ enum verdict {
 
 #define EVENT_WARNINGS_MAX 8
 #define EVENT_IDS_MAX 16
+#define EVENT_IDS_ADDED_MAX 3 /* given by the server, beyond those */
 
 struct event_warning {
 	struct slice path, rule;
@@ -141,7 +142,7 @@ struct event {
 	bool has_event_time, has_sent_at, late, repeat, unverified, test;
 	struct event_consent consent;
 	bool payload_allowed; /* a dead letter may carry the payload */
-	struct event_id_pair ids[EVENT_IDS_MAX];
+	struct event_id_pair ids[EVENT_IDS_MAX + EVENT_IDS_ADDED_MAX];
 	uint32_t id_count;
 	bool ids_overflowed; /* told once */
 	bool ids_linked;     /* the first event on which user_id and anonymous_id meet */

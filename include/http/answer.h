@@ -19,6 +19,8 @@ struct answer {
 	unsigned allow;            /* methods for the header Allow; 0: none */
 	const char *allow_headers; /* a preflight's answer */
 	bool closes;
+	const char *const *cookies; /* values of Set-Cookie */
+	uint32_t cookie_count;
 };
 
 struct answer_cache *answer_cache_create(struct error *err);

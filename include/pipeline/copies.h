@@ -5,7 +5,8 @@
 #include "dedup/dedup.h"
 #include "pipeline/pipeline.h"
 
-enum { COPY_KEY_ID, COPY_KEY_DECLARED, COPY_KEY_count };
+/* The link's key is no copy's: it remembers that user_id and anonymous_id have met. */
+enum { COPY_KEY_ID, COPY_KEY_DECLARED, COPY_KEY_LINK, COPY_KEY_count };
 
 /* Beside each event of a request. The waiter comes first: it is what a post hands back. */
 struct pipeline_copy {

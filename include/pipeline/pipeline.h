@@ -6,6 +6,7 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "event/event.h"
+#include "identity/visitor.h"
 #include "pipeline/snapshot.h"
 #include "protocol/protocol.h"
 
@@ -33,6 +34,8 @@ struct request {
 	/* set by the pipeline */
 	struct protocol_verdicts verdicts;
 	struct event *events;
+	struct visitor *visitor; /* NULL: the source has no cookies */
+	struct visitor_answer identity;
 	struct pipeline_copy *copies; /* per event: reservations and waiters */
 	uint32_t count;
 	uint32_t waiting; /* events that wait for another copy */
@@ -52,7 +55,8 @@ struct pipeline_options {
 	struct journal *journal;
 	uint32_t lane;
 	struct dedup *dedup;
-	bool commit_at_once; /* for callers without loop turns: each request is written as it comes */
+	struct slice cookies_secret_file; /* empty: cookies are signed with the journal's key */
+	bool commit_at_once;              /* for callers without loop turns: each request is written as it comes */
 };
 
 struct pipeline *pipeline_create(const struct pipeline_options *options, struct error *err);
@@ -65,7 +69,7 @@ MUST_CHECK bool pipeline_commit(struct pipeline *pipeline, struct error *err);
 /* Readable when another lane posted an outcome: then pipeline_drain. */
 int pipeline_mailbox_fd(const struct pipeline *pipeline);
 void pipeline_drain(struct pipeline *pipeline);
-/* The answer of a settled request, in its arena. */
+/* The answer of a settled request, in its arena; its cookies are in req->identity. The connection must still be there. */
 void pipeline_answer(struct request *req, struct protocol_answer *out);
 
 /* `headgate validate`: the verdict of one event line without journal and dedup, as one JSON object of the answer's

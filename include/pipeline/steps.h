@@ -4,6 +4,7 @@
 #define HEADGATE_PIPELINE_STEPS_H
 
 #include "base/hash.h"
+#include "identity/visitor.h"
 #include "pipeline/snapshot.h"
 
 enum step_outcome { STEP_PASS, STEP_DROP, STEP_REJECT };
@@ -12,6 +13,8 @@ struct step_context {
 	const struct snapshot *snap;
 	const struct source *source;
 	const struct event_connection *connection;
+	struct visitor *visitor; /* NULL: no cookies */
+	const struct visitor_context *visitor_context;
 	struct slice idempotency_key;
 	const struct hash_key *hash_key;
 	struct arena *arena;

@@ -46,6 +46,7 @@ struct protocol_verdicts {
 	enum protocol_result result;
 	const char *problem;
 	size_t problem_at;
+	struct slice anonymous_id, session_id; /* who it was, inner text of JSON strings; empty: not to be told */
 };
 
 struct protocol_answer {

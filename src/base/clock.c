@@ -1,6 +1,9 @@
 #include "base/clock.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #define DAY_S 86400
 #define SECOND_BYTES 20 /* of a time's text, the point included */
@@ -183,5 +186,37 @@ bool clock_parse(struct slice text, int64_t *wall_ms)
 	}
 	int64_t minutes = days_of_date(year, month, day) * 1440 + hour * 60 + minute - offset;
 	*wall_ms = (minutes * 60 + second) * 1000 + ms;
+	return true;
+}
+
+static int64_t floor_div(int64_t value, int64_t by)
+{
+	return value / by - (value % by < 0);
+}
+
+int64_t clock_local_day(int64_t wall_ms)
+{
+	time_t seconds = (time_t)floor_div(wall_ms, 1000);
+	struct tm local = { 0 };
+	(void)localtime_r(&seconds, &local);
+	return floor_div(seconds + local.tm_gmtoff, DAY_S);
+}
+
+/* A zone that cannot be read would silently be UTC, so its file is looked for. */
+bool clock_set_zone(struct slice name)
+{
+	char path[256];
+	const char *folder = getenv("TZDIR");
+	if (slice_equal(name, SLICE("UTC"))) {
+		(void)setenv("TZ", "UTC0", 1);
+		tzset();
+		return true;
+	}
+	int len = snprintf(path, sizeof path, "%s/%.*s", folder ? folder : "/usr/share/zoneinfo", SLICE_ARG(name));
+	if (len < 0 || (size_t)len >= sizeof path || !name.len || name.at[0] == '/' || strstr(path, "..") ||
+	    access(path, R_OK) != 0)
+		return false;
+	(void)setenv("TZ", path + len - name.len, 1);
+	tzset();
 	return true;
 }

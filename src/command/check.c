@@ -2,7 +2,9 @@
 #include <stdio.h>
 
 #include "command/command.h"
+#include "command/service.h"
 #include "forward/kafka_check.h"
+#include "identity/cookies_keys.h"
 #include "pipeline/snapshot.h"
 
 static void print_address(const char *name, struct config_address address)
@@ -32,6 +34,13 @@ static void print_sink(const struct config *cfg)
 		printf("%-9s files below %.*s/events\n", "sink", SLICE_ARG(cfg->data_dir));
 }
 
+static bool check_identity(const struct config *cfg, struct error *err)
+{
+	static const struct hash_key any;
+	struct cookies_keys keys;
+	return service_set_zone(cfg, err) && cookies_keys_load(&keys, &any, cfg->cookies.secret_file, err);
+}
+
 int command_check(const struct command_line *line)
 {
 	struct error err = { 0 };
@@ -40,7 +49,7 @@ int command_check(const struct command_line *line)
 	if (!snap)
 		return command_fail(&err);
 	cfg = snap->cfg;
-	if (!kafka_check(cfg, &err)) {
+	if (!kafka_check(cfg, &err) || !check_identity(cfg, &err)) {
 		snapshot_release(&snap);
 		return command_fail(&err);
 	}

@@ -258,6 +258,8 @@ static bool open_all(struct service *service, struct error *err)
 	service->boot = snapshot_load(cfg, err);
 	if (!service->boot)
 		return false;
+	if (!service_set_zone(service->boot->cfg, err))
+		return false;
 	uint32_t lanes = lane_count(service->boot->cfg);
 	snapshot_publish(snapshot_acquire(service->boot));
 	if (!open_store(service, lanes, err) || !note_recovery(service, err))

@@ -18,6 +18,14 @@
 
 #define SYNC_STALLED_MS 2000
 
+bool service_set_zone(const struct config *cfg, struct error *err)
+{
+	if (clock_set_zone(cfg->session.timezone))
+		return true;
+	return error_set(err, ERROR_CONFIG, "session.timezone: this system knows no time zone %.*s",
+	                 SLICE_ARG(cfg->session.timezone));
+}
+
 bool service_is_ready(void *context, struct buffer *reason)
 {
 	struct service *service = context;

@@ -174,6 +174,8 @@ static bool add_own(struct MHD_Response *response, const struct exchange *ex, co
 		methods_text(answer->allow, text, sizeof(text));
 		ok = add(response, "Allow", text);
 	}
+	for (uint32_t i = 0; ok && i < answer->cookie_count; i++)
+		ok = add(response, "Set-Cookie", answer->cookies[i]);
 	if (ok && closes)
 		ok = add(response, "Connection", "close");
 	return ok;
@@ -228,7 +230,8 @@ enum MHD_Result answer_send(struct exchange *ex, const struct answer *answer)
 	bool closes = answer->closes || ex->lane->shared->draining;
 
 	counters_request(ex->lane->counters, ex->route, answer->status);
-	if (answer->is_fixed && answer->status == 200 && !ex->head.request_id.len && !closes && !answer->retry_after)
+	if (answer->is_fixed && answer->status == 200 && !ex->head.request_id.len && !closes && !answer->retry_after &&
+	    !answer->cookie_count)
 		return queue_shared(ex, answer, origin);
 	struct MHD_Response *response = build(answer, origin);
 	if (!response)

@@ -192,7 +192,9 @@ static enum MHD_Result exchange_answer(struct exchange *ex)
 	                                          .cache_control = from.cache_control,
 	                                          .body = from.body,
 	                                          .is_fixed = from.is_fixed,
-	                                          .retry_after = from.retry_after });
+	                                          .retry_after = from.retry_after,
+	                                          .cookies = ex->req.identity.cookies,
+	                                          .cookie_count = ex->req.identity.cookie_count });
 }
 
 static void on_ready(struct request *req)

@@ -95,9 +95,11 @@ static bool lane_open(struct lane *lane, struct error *err)
 	const struct http_options *options = &lane->shared->options;
 	/* `os` too writes once a turn: an answer that waits for the turn's end is no suspended connection here, and one
 	 * pwrite instead of thirty saved a sixth of the CPU per event */
-	struct pipeline_options pipeline = {
-		.journal = options->journal, .lane = lane->index, .dedup = options->dedup, .commit_at_once = false
-	};
+	struct pipeline_options pipeline = { .journal = options->journal,
+		                             .lane = lane->index,
+		                             .dedup = options->dedup,
+		                             .cookies_secret_file = options->cfg->cookies.secret_file,
+		                             .commit_at_once = false };
 
 	lane->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	lane->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);

@@ -96,6 +96,22 @@ static bool declared_key(const struct dedup *dedup, const struct request *req, c
 	return true;
 }
 
+/* Whoever stitches needs to be told once that two ids are one person. A pair in flight is being told. */
+static void link_ids(struct dedup *dedup, struct request *req, struct event *ev, struct pipeline_copy *copy)
+{
+	if (ev->consent.applied != CONSENT_KEPT && ev->consent.applied != CONSENT_REDUCED)
+		return;
+	const struct slice user = event_id_find(ev, SLICE("user_id"));
+	const struct slice anonymous = user.len ? event_id_find(ev, SLICE("anonymous_id")) : SLICE_NONE;
+	if (!anonymous.len)
+		return;
+	const struct slice parts[] = { SLICE("link"), req->source->dedup_group, user, anonymous };
+	struct dedup_key *key = &copy->keys[COPY_KEY_LINK];
+	*key = dedup_make_key(dedup, parts, 4, req->received_ms, req->source->dedup_window_ms);
+	ev->ids_linked =
+	        dedup_reserve(dedup, key, 0, req->received_ms, &copy->tickets[COPY_KEY_LINK], NULL) == DEDUP_NEW;
+}
+
 void copies_prepare(struct dedup *dedup, struct request *req, const struct event *ev, struct pipeline_copy *copy)
 {
 	if (declared_key(dedup, req, ev, &copy->keys[COPY_KEY_DECLARED])) {
@@ -177,7 +193,9 @@ enum copies_outcome copies_check(struct dedup *dedup, const struct hash_key *has
 	if (outcome != COPIES_NEW)
 		return outcome;
 	outcome = check_id(dedup, hash_key, req, ev, copy);
-	if (outcome != COPIES_NEW)
+	if (outcome == COPIES_NEW)
+		link_ids(dedup, req, ev, copy);
+	else
 		dedup_release(dedup, &copy->tickets[COPY_KEY_DECLARED]);
 	return outcome;
 }

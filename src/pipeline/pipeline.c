@@ -16,6 +16,7 @@
 #include "pipeline/copies.h"
 #include "pipeline/seal.h"
 #include "pipeline/steps.h"
+#include "pipeline/visit.h"
 #include "protocol/native_answer.h"
 
 struct pipeline {
@@ -23,6 +24,7 @@ struct pipeline {
 	struct journal_writer *writer;
 	const struct hash_key *hash_key;
 	struct seal seal;
+	struct visits visits;
 	struct request *first, *last; /* submitted in this turn, not committed */
 	_Atomic(struct dedup_waiter *) mailbox;
 	int mailbox_fd;
@@ -48,6 +50,12 @@ struct pipeline *pipeline_create(const struct pipeline_options *options, struct 
 	pipeline->options = *options;
 	pipeline->writer = journal_writer_get(options->journal, options->lane);
 	pipeline->hash_key = journal_hash_key(options->journal);
+	if (!cookies_keys_load(&pipeline->visits.keys, pipeline->hash_key, options->cookies_secret_file, err)) {
+		close(pipeline->mailbox_fd);
+		free(pipeline);
+		return NULL;
+	}
+	visitor_series_init(&pipeline->visits.series);
 	seal_init(&pipeline->seal, options->journal, options->lane);
 	pipeline->dead_over_series = metrics_series1(METRIC_DEAD_LETTERS, "over_budget");
 	for (int r = 0; r < REASON_count; r++)
@@ -218,6 +226,8 @@ static void append_event(struct pipeline *pipeline, struct request *req, struct 
 		ev->verdict = VERDICT_RETRY;
 		return;
 	}
+	if (req->visitor)
+		visitor_tell_session(req->visitor, ev);
 	copy->appended = seal_event(&pipeline->seal, req, ev, copy);
 	if (!copy->appended) {
 		copies_release(pipeline->options.dedup, copy);
@@ -254,9 +264,13 @@ static bool append_all(struct pipeline *pipeline, struct request *req)
 
 static void judge_all(struct pipeline *pipeline, struct request *req)
 {
+	req->visitor = visit_begin(req);
+	const struct visitor_context visitor_context = visit_context(&pipeline->visits, req);
 	const struct step_context context = { .snap = req->snap,
 		                              .source = req->source,
 		                              .connection = &req->connection,
+		                              .visitor = req->visitor,
+		                              .visitor_context = &visitor_context,
 		                              .idempotency_key = req->idempotency_key,
 		                              .hash_key = pipeline->hash_key,
 		                              .arena = req->arena,
@@ -369,6 +383,9 @@ enum pipeline_progress pipeline_submit(struct pipeline *pipeline, struct request
 
 void pipeline_answer(struct request *req, struct protocol_answer *out)
 {
+	visit_answer(&req->pipeline->visits, req);
+	req->verdicts.anonymous_id = req->identity.anonymous_id;
+	req->verdicts.session_id = req->identity.session_id;
 	req->route->protocol->answer(&req->verdicts, req->arena, out);
 }
 

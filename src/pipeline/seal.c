@@ -134,16 +134,24 @@ static void begin(struct seal *seal)
 	seal->value.failed = seal->headers.failed = false;
 }
 
+/* A record has room for two keys. The place of the declared one is free in most events: there the link stays known
+ * across a restart. Of the others (a purchase) it is forgotten then, and told once more. */
+static int second_key(const struct event *ev, const struct pipeline_copy *copy)
+{
+	return ev->ids_linked && !copy->keys[COPY_KEY_DECLARED].bucket ? COPY_KEY_LINK : COPY_KEY_DECLARED;
+}
+
 bool seal_event(struct seal *seal, const struct request *req, const struct event *ev, const struct pipeline_copy *copy)
 {
 	char position[sizeof seal->prefix + 20];
 	struct event_origin origin = origin_of(seal, req, position);
+	int second = second_key(ev, copy);
 	begin(seal);
 	event_write_canonical(ev, &origin, &seal->value);
 	struct journal_record record = { .type = JOURNAL_EVENT,
 		                         .received_ms = ev->received_ms,
 		                         .tag1 = copy->tags[COPY_KEY_ID],
-		                         .tag2 = copy->tags[COPY_KEY_DECLARED] };
+		                         .tag2 = copy->tags[second] };
 	record.topic = topic_of(req, ev);
 	struct slices key = key_of(req, ev);
 	record.key = event_key(ev, key.at, key.count, buffer_slice(&seal->value), req->arena);
@@ -151,7 +159,7 @@ bool seal_event(struct seal *seal, const struct request *req, const struct event
 	record.time_ms = ev->event_ms < ev->received_ms - CLAMP_MS ? ev->received_ms - CLAMP_MS : ev->event_ms;
 	_Static_assert(sizeof(struct dedup_key) == sizeof record.key1, "a dedup key fills its place in the record");
 	memcpy(record.key1, &copy->keys[COPY_KEY_ID], sizeof record.key1);
-	memcpy(record.key2, &copy->keys[COPY_KEY_DECLARED], sizeof record.key2);
+	memcpy(record.key2, &copy->keys[second], sizeof record.key2);
 	return !req->arena->overflowed && append(seal, &record);
 }
 

@@ -8,6 +8,7 @@
 #include "base/uuid.h"
 #include "catalog/money.h"
 #include "catalog/normalise.h"
+#include "pipeline/visit.h"
 #include "privacy/consent.h"
 
 #define NODES_MAX (1u << 20)
@@ -174,6 +175,8 @@ static void count_ignored(const struct step_context *context, struct event *ev)
 static enum step_outcome step_identify(const struct step_context *context, struct event *ev)
 {
 	count_ignored(context, ev);
+	if (context->visitor)
+		visit_identify(context->visitor, context->visitor_context, ev);
 	if (ev->event_id.len)
 		return STEP_PASS;
 	ev->event_id_given = true;

@@ -47,6 +47,11 @@ static bool is_listed(const struct event *ev)
 	return ev->verdict != VERDICT_ACCEPTED || ev->event_id_given || ev->client_event_id.len || is_changed(ev);
 }
 
+static bool has_ids(const struct protocol_verdicts *v)
+{
+	return v->anonymous_id.len || v->session_id.len;
+}
+
 static void put_counts(struct buffer *out, const struct protocol_verdicts *v)
 {
 	static const struct {
@@ -63,6 +68,24 @@ static void put_counts(struct buffer *out, const struct protocol_verdicts *v)
 		buffer_append(out, counts[i].name);
 		buffer_append_u64(out, v->counts[counts[i].verdict]);
 	}
+}
+
+static void put_ids(struct buffer *out, const struct protocol_verdicts *v)
+{
+	if (!has_ids(v))
+		return;
+	PUT(out, ",\"ids\":{");
+	if (v->anonymous_id.len) {
+		PUT(out, "\"anonymous_id\":\"");
+		buffer_append(out, v->anonymous_id);
+		buffer_append_char(out, '"');
+	}
+	if (v->session_id.len) {
+		buffer_append(out, v->anonymous_id.len ? SLICE(",\"session_id\":\"") : SLICE("\"session_id\":\""));
+		buffer_append(out, v->session_id);
+		buffer_append_char(out, '"');
+	}
+	buffer_append_char(out, '}');
 }
 
 static void answer_refused(const struct protocol_verdicts *v, struct arena *arena, struct protocol_answer *out)
@@ -109,7 +132,7 @@ void native_answer(const struct protocol_verdicts *v, struct arena *arena, struc
 	}
 	out->status = status_of(v);
 	out->retry_after = out->status == 503;
-	if (v->count == 1 && v->counts[VERDICT_ACCEPTED] == 1 && !is_listed(&v->events[0])) {
+	if (v->count == 1 && v->counts[VERDICT_ACCEPTED] == 1 && !is_listed(&v->events[0]) && !has_ids(v)) {
 		out->is_fixed = true;
 		out->body = SLICE(
 		        "{\"received\":1,\"accepted\":1,\"duplicates\":0,\"rejected\":0,\"dropped\":0,\"retry\":0,"
@@ -119,6 +142,7 @@ void native_answer(const struct protocol_verdicts *v, struct arena *arena, struc
 	struct buffer buf;
 	buffer_init(&buf, arena);
 	put_counts(&buf, v);
+	put_ids(&buf, v);
 	PUT(&buf, ",\"events\":[");
 	bool first = true;
 	for (uint32_t i = 0; i < v->count; i++) {

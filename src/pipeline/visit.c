@@ -1,0 +1,91 @@
+/* Consent rules here: a stripped event's cookies are not looked at, a consent_update that refuses keeps what was there
+ * (so that consumers learn whose consent is gone) and is answered by the removal of id and visit. The purpose that an id
+ * stands for is analytics. */
+#include "pipeline/visit.h"
+
+#include "privacy/consent.h"
+
+static enum consent_state state_of_id(const struct event *ev)
+{
+	return consent_state_of(&ev->consent, SLICE("analytics"));
+}
+
+static bool keeps_ids(const struct event *ev)
+{
+	return ev->consent.applied == CONSENT_KEPT || ev->consent.applied == CONSENT_REDUCED;
+}
+
+static enum visitor_leave leave_of(const struct event *ev)
+{
+	if (!keeps_ids(ev))
+		return VISITOR_UNSEEN;
+	return ev->consent.is_update && state_of_id(ev) != CONSENT_GRANTED ? VISITOR_AS_IS : VISITOR_FREE;
+}
+
+struct visitor *visit_begin(const struct request *req)
+{
+	if (req->source->kind != SOURCE_BROWSER || req->source->cookies == SOURCE_COOKIES_OFF || req->route->dry)
+		return NULL;
+	return arena_zalloc(req->arena, sizeof(struct visitor));
+}
+
+struct visitor_context visit_context(const struct visits *visits, const struct request *req)
+{
+	return (struct visitor_context) { .cfg = req->snap->cfg,
+		                          .source = req->source,
+		                          .connection = &req->connection,
+		                          .keys = &visits->keys,
+		                          .series = &visits->series,
+		                          .arena = req->arena,
+		                          .now_ms = req->received_ms };
+}
+
+void visit_identify(struct visitor *visitor, const struct visitor_context *context, struct event *ev)
+{
+	visitor_identify(visitor, context, leave_of(ev), ev);
+}
+
+static bool was_taken(const struct event *ev)
+{
+	return ev->verdict == VERDICT_ACCEPTED || ev->verdict == VERDICT_DUPLICATE;
+}
+
+/* The last consent_update of the request is the one in force; NULL: none. */
+static const struct event *find_update(const struct request *req)
+{
+	for (uint32_t i = req->count; i > 0; i--)
+		if (req->events[i - 1].consent.is_update && was_taken(&req->events[i - 1]))
+			return &req->events[i - 1];
+	return NULL;
+}
+
+/* Of several events with ids of their own the first one's are told. */
+static void tell_ids(const struct request *req, struct visitor_answer *out)
+{
+	for (uint32_t i = 0; i < req->count; i++) {
+		const struct event *ev = &req->events[i];
+		if (ev->verdict != VERDICT_ACCEPTED || !keeps_ids(ev))
+			continue;
+		out->anonymous_id = event_id_find(ev, SLICE("anonymous_id"));
+		out->session_id = event_id_find(ev, SLICE("session_id"));
+		if (out->anonymous_id.len || out->session_id.len)
+			return;
+	}
+}
+
+void visit_answer(const struct visits *visits, struct request *req)
+{
+	if (req->source->kind == SOURCE_SERVER || req->route->dry || req->verdicts.result != PROTOCOL_OK)
+		return;
+	const struct event *update = find_update(req);
+	bool is_refused = update && keeps_ids(update) && state_of_id(update) == CONSENT_DENIED;
+	if (!is_refused)
+		tell_ids(req, &req->identity);
+	if (!req->visitor)
+		return;
+	const struct visitor_context context = visit_context(visits, req);
+	if (!is_refused)
+		visitor_write_cookies(req->visitor, &context, req->events, req->count, &req->identity);
+	if (is_refused)
+		visitor_write_consent(&context, SLICE_NONE, true, &req->identity);
+}
