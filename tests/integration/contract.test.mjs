@@ -46,7 +46,8 @@ test('null and "" are absent members, in an event and before a default of the en
 	assert.deepEqual(tally(await hg.post({ event: 'page_view', event_id: id, version: null, event_time: '', user_id: null, session_id: '', ids: null, user: null, consent: null, context: null, properties: null, test: null, sent_at: '' })), [200, 1, 0, 0]);
 	const line = await stored(id);
 	assert.deepEqual(line.properties, {});
-	for (const member of ['ids', 'user', 'sent_at', 'client_time', 'test']) assert.equal(line[member], undefined, member);
+	assert.deepEqual(Object.keys(line.ids).sort(), ['anonymous_id', 'cookie_id', 'session_id'], 'those of the cookies');
+	for (const member of ['user', 'sent_at', 'client_time', 'test']) assert.equal(line[member], undefined, member);
 	const second = uniqueId();
 	assert.equal((await hg.post({ user_id: 'default', events: [{ event: 'page_view', event_id: second, user_id: '' }] })).status, 200);
 	assert.equal((await stored(second)).ids.user_id, 'default');
@@ -58,7 +59,10 @@ test('ids: integers as strings, placeholders absent with a warning, nil UUID too
 	const text = JSON.stringify(event).replace('"9007199254740993"', '9007199254740993');
 	assert.deepEqual(tally(await hg.post(text)), [200, 1, 0, 0]);
 	const line = await stored(event.event_id);
-	assert.deepEqual(line.ids, { user_id: '9007199254740993', fbp: 'fb.1', customer: '42' });
+	const { cookie_id: cookie, anonymous_id: anonymous, session_id: session, ...own } = line.ids;
+	assert.deepEqual(own, { user_id: '9007199254740993', fbp: 'fb.1', customer: '42' });
+	assert.match(session, /^[0-9a-f-]{36}$/);
+	assert.equal(anonymous, cookie, 'a placeholder is no id: the cookie names the visitor');
 	assert.deepEqual(line.quality.warnings.map((w) => [w.path, w.rule]).sort(), [['/anonymous_id', 'placeholder_id'], ['/device_id', 'placeholder_id'], ['/ids/group_id', 'placeholder_id'], ['/session_id', 'placeholder_id']]);
 });
 

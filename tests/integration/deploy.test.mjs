@@ -282,9 +282,9 @@ describe('README', () => {
 		const told = JSON.parse(line);
 		const stored = events.find((e) => e.event === 'purchase');
 		const { position, received_at: received, ids } = stored;
-		assert.deepEqual(ids, { anonymous_id: 'visitor-1' });
+		assert.deepEqual([ids.anonymous_id, Object.keys(ids)], ['visitor-1', Object.keys(told.ids)]);
 		// Where, when and from which curl is this run's; all else, and the order of members, is as written.
-		assert.equal(JSON.stringify({ ...told, position, event_time: stored.event_time, received_at: received, context: stored.context }), JSON.stringify(stored));
+		assert.equal(JSON.stringify({ ...told, ids, position, event_time: stored.event_time, received_at: received, context: stored.context }), JSON.stringify(stored));
 		assert.ok(existsSync(join(hg.home, 'data/events/headgate.events', received.slice(0, 10), `${received.slice(11, 13)}.ndjson`)));
 		await hg.delivered(1, 'headgate.rejected');
 	});
