@@ -3,6 +3,8 @@
 #ifndef HEADGATE_BASE_BUFFER_H
 #define HEADGATE_BASE_BUFFER_H
 
+#include <stdarg.h>
+
 #include "base/slice.h"
 
 struct arena;
@@ -23,6 +25,8 @@ char *buffer_reserve_slow(struct buffer *buf, size_t size);
 void buffer_append_u64(struct buffer *buf, uint64_t value);
 void buffer_append_i64(struct buffer *buf, int64_t value);
 void buffer_append_format(struct buffer *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void buffer_append_formatted(struct buffer *buf, const char *format, va_list args)
+        __attribute__((format(printf, 2, 0)));
 
 static inline char *buffer_reserve(struct buffer *buf, size_t size)
 {

@@ -32,12 +32,17 @@ int command_fail(const struct error *err);
 /* "headgate: <message>" and how to get help, to stderr; returns 64. */
 int command_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Writes to the file of --out, or to standard output. */
+MUST_CHECK bool command_put_out(const struct command_line *line, struct slice text, struct error *err);
+
 /* Reads config and catalog and tells what they hold, or what is wrong. */
 int command_check(const struct command_line *line);
 /* Judges the events of a file (NDJSON; "-": stdin); one verdict a line. 1: at least one is refused. */
 int command_validate(const struct command_line *line);
 /* The same for documents against a schema of their own, by the rules of JSON Schema: with --schema. */
 int command_validate_schema(const struct command_line *line);
+/* Writes the page for a data-protection officer (tracking/processing.h). */
+int command_privacy(const struct command_line *line);
 /* ls, cat, verify: reads journal files; needs no lock. */
 int command_journal(const struct command_line *line);
 

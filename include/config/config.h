@@ -230,6 +230,14 @@ struct config {
 		struct slice timezone;
 	} session;
 
+	/* What no program can know, for `headgate privacy`: stated by people. */
+	struct {
+		struct slice controller, contact, country, refusal;
+		struct config_pairs purposes, legal_basis;           /* by purpose */
+		struct config_pairs recipients, recipient_countries; /* by name of the recipient */
+		struct config_pairs retention;                       /* by Kafka topic */
+	} statements;
+
 	struct config_pairs kafka; /* straight to librdkafka; empty: files sink */
 	struct {
 		enum forward_mode mode;

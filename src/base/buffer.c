@@ -61,13 +61,11 @@ void buffer_append_i64(struct buffer *buf, int64_t value)
 	buffer_append_u64(buf, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
 }
 
-void buffer_append_format(struct buffer *buf, const char *format, ...)
+void buffer_append_formatted(struct buffer *buf, const char *format, va_list args)
 {
-	va_list args, again;
-	va_start(args, format);
+	va_list again;
 	va_copy(again, args);
 	int len = vsnprintf(NULL, 0, format, args);
-	va_end(args);
 	/* One byte more than counted: vsnprintf ends with a NUL. */
 	char *to = len >= 0 ? buffer_reserve(buf, (size_t)len + 1) : fail(buf);
 	if (to) {
@@ -75,4 +73,12 @@ void buffer_append_format(struct buffer *buf, const char *format, ...)
 		buf->len += (size_t)len;
 	}
 	va_end(again);
+}
+
+void buffer_append_format(struct buffer *buf, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	buffer_append_formatted(buf, format, args);
+	va_end(args);
 }

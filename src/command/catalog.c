@@ -70,20 +70,6 @@ static int run_diff(const struct command_line *line)
 	return catalog_diff(line->arguments[0], line->arguments[1]);
 }
 
-static bool put_out(const struct command_line *line, struct slice text, struct error *err)
-{
-	FILE *file = line->catalog.out ? fopen(line->catalog.out, "we") : stdout;
-	const char *name = line->catalog.out ? line->catalog.out : "standard output";
-
-	if (!file)
-		return error_set_errno(err, "%s", name);
-	bool ok = (fwrite(text.at, 1, text.len, file) == text.len && fflush(file) == 0) ||
-	          error_set_errno(err, "%s", name);
-	if (line->catalog.out && fclose(file) != 0 && ok)
-		ok = error_set_errno(err, "%s", name);
-	return ok;
-}
-
 typedef bool (*write_fn)(struct docs *docs, struct error *err);
 
 /* `write`, or, where `name` ("purchase", "purchase/1-0-0") is given, the canonical schema of that version. */
@@ -108,7 +94,7 @@ static bool write_docs(const struct command_line *line, const struct catalog *ca
 		error_set(err, ERROR_NOT_FOUND, "%s: the catalog has no such event or version", name);
 	else
 		ok = docs_write_canonical(&docs, schema, err);
-	ok = ok && put_out(line, buffer_slice(&text), err);
+	ok = ok && command_put_out(line, buffer_slice(&text), err);
 	buffer_fini(&text);
 	arena_fini(&arena);
 	return ok;

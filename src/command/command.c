@@ -38,10 +38,12 @@ static const struct option options[] = {
 	  offsetof(struct command_line, validate.maps), "validate" },
 	{ "--assert-format", NULL, "validate: formats are checked as well",
 	  offsetof(struct command_line, validate.assert_format), "validate" },
-	{ "--format", "NAME", "catalog: docs as html or markdown, types as typescript or plan",
-	  offsetof(struct command_line, catalog.format), "catalog" },
-	{ "--out", "FILE", "catalog: docs, types and schema go there; default: standard output",
-	  offsetof(struct command_line, catalog.out), "catalog" },
+	{ "--format", "NAME",
+	  "catalog: docs as html or markdown, types as typescript or plan;\n"
+	  "                         privacy: html or markdown",
+	  offsetof(struct command_line, catalog.format), "catalog|privacy" },
+	{ "--out", "FILE", "catalog and privacy write there; default: standard output",
+	  offsetof(struct command_line, catalog.out), "catalog|privacy" },
 };
 
 static int run_serve(const struct command_line *line)
@@ -67,12 +69,14 @@ static const struct command commands[] = {
 	  command_journal },
 	{ "catalog", "lint|diff|docs|...", "lint [DIR], diff OLD NEW, docs, types, schema EVENT: tools for the schemas",
 	  1, INT32_MAX, command_catalog },
+	{ "privacy", "", "write what is collected of persons, why, where and how long, for a data-protection officer",
+	  0, 0, command_privacy },
 	{ "version", "", "print the version", 0, 0, run_version },
 	{ "help", "[config]", "this, or all keys of the configuration", 0, 1, run_help },
 };
 
 /* Named in the design, not built yet: said so instead of "unknown". */
-static const char *const later[] = { "audit", "erase", "find", "privacy" };
+static const char *const later[] = { "audit", "erase", "find" };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -91,6 +95,20 @@ int command_usage(const char *format, ...)
 	va_end(args);
 	fputs("; `headgate help` lists commands and options\n", stderr);
 	return error_exit_code(ERROR_USAGE);
+}
+
+bool command_put_out(const struct command_line *line, struct slice text, struct error *err)
+{
+	FILE *file = line->catalog.out ? fopen(line->catalog.out, "we") : stdout;
+	const char *name = line->catalog.out ? line->catalog.out : "standard output";
+
+	if (!file)
+		return error_set_errno(err, "%s", name);
+	bool ok = (fwrite(text.at, 1, text.len, file) == text.len && fflush(file) == 0) ||
+	          error_set_errno(err, "%s", name);
+	if (line->catalog.out && fclose(file) != 0 && ok)
+		ok = error_set_errno(err, "%s", name);
+	return ok;
 }
 
 static int print_help(void)
@@ -182,6 +200,16 @@ static int parse(int argc, char **argv, struct command_line *line, bool *help, b
 	return 0;
 }
 
+/* "catalog|privacy" */
+static bool is_for(const char *commands_of_option, const char *name)
+{
+	struct slice rest = slice_of(commands_of_option);
+	while (rest.len)
+		if (slice_equal(slice_split(&rest, '|'), slice_of(name)))
+			return true;
+	return false;
+}
+
 static int run_command(const char *name, const struct command_line *line)
 {
 	for (size_t i = 0; i < COUNT(commands); i++) {
@@ -190,7 +218,7 @@ static int run_command(const char *name, const struct command_line *line)
 		if (line->count < commands[i].least || line->count > commands[i].most)
 			return command_usage("expected: headgate %s%s%s", name, commands[i].arguments[0] ? " " : "",
 			                     commands[i].arguments);
-		if (line->only_for && strcmp(line->only_for, name) != 0)
+		if (line->only_for && !is_for(line->only_for, name))
 			return command_usage("there are options that only %s has", line->only_for);
 		return commands[i].run(line);
 	}

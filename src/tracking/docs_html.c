@@ -1,6 +1,7 @@
 /* One page that needs nothing else: style and search stand in it, and a policy in its head lets it load nothing. */
 #include "tracking/docs.h"
 #include "tracking/docs_page.h"
+#include "tracking/markup.h"
 
 #define VALUES_SHOWN 12
 
@@ -14,30 +15,10 @@ static void put(struct page *p, const char *html)
 	buffer_append(p->out, slice_of(html));
 }
 
-/* Text of the schemas, which is anybody's: never markup. */
+/* Text of the schemas: never markup. */
 static void put_text(struct page *p, struct slice text)
 {
-	for (size_t i = 0; i < text.len; i++) {
-		switch (text.at[i]) {
-		case '&':
-			put(p, "&amp;");
-			break;
-		case '<':
-			put(p, "&lt;");
-			break;
-		case '>':
-			put(p, "&gt;");
-			break;
-		case '"':
-			put(p, "&quot;");
-			break;
-		case '\'':
-			put(p, "&#39;");
-			break;
-		default:
-			buffer_append_char(p->out, text.at[i]);
-		}
-	}
+	markup_put_html(p->out, text);
 }
 
 static void put_element(struct page *p, const char *open, struct slice text, const char *close)

@@ -1,5 +1,6 @@
 /* The same as the page, for a repository or a wiki. */
 #include "tracking/docs.h"
+#include "tracking/markup.h"
 
 #define VALUES_SHOWN 12
 
@@ -13,32 +14,14 @@ static void put(struct sheet *s, const char *text)
 	buffer_append(s->out, slice_of(text));
 }
 
-/* Within a table's cell or a paragraph: what would be markup is not. */
 static void put_text(struct sheet *s, struct slice text)
 {
-	for (size_t i = 0; i < text.len; i++) {
-		char c = text.at[i];
-		if (c == '\n' || c == '\r') {
-			buffer_append_char(s->out, ' ');
-			continue;
-		}
-		if (strchr("|*_<>`[]\\#", c))
-			buffer_append_char(s->out, '\\');
-		buffer_append_char(s->out, c);
-	}
+	markup_put_markdown(s->out, text);
 }
 
-/* In backticks; a backtick in it becomes a prime, and a bar is escaped, as tables ask for. */
 static void put_code(struct sheet *s, struct slice text)
 {
-	buffer_append_char(s->out, '`');
-	for (size_t i = 0; i < text.len; i++) {
-		char c = text.at[i];
-		if (c == '|')
-			buffer_append_char(s->out, '\\');
-		buffer_append_char(s->out, c == '`' ? '\'' : c == '\n' || c == '\r' ? ' ' : c);
-	}
-	buffer_append_char(s->out, '`');
+	markup_put_markdown_code(s->out, text);
 }
 
 static void put_list(struct sheet *s, const char *before, struct spot list)

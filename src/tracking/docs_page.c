@@ -26,6 +26,7 @@ const char docs_page_style[] =
         ".soft{color:var(--soft)}.skip{position:absolute;left:-100rem}.skip:focus{left:1rem;top:1rem;padding:.5rem;"
         "background:var(--ground);z-index:2}\n"
         "section.event{border-top:1px solid var(--line);padding:1.5rem 0 1rem}\n"
+        "h2.part{border-top:1px solid var(--line);padding-top:1.5rem;margin-top:2rem}\n"
         "h2{margin:0;font-size:1.5rem}h2 code{font-size:1em}h3{margin:1.5rem 0 .4rem;font-size:1.05rem}\n"
         "code,pre{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:.875rem}\n"
         "pre{background:var(--panel);border:1px solid var(--line);border-radius:.4rem;padding:.75rem;overflow-x:auto;"
