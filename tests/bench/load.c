@@ -2,10 +2,12 @@
  * Every event is a purchase of exactly EVENT_SIZE bytes that the shipped schema accepts, with an event_id and an
  * order_id that no other event of any run has. A batch is an array of such events.
  *
- *   load --port P [--connections 64] [--batch 1] [--seconds 5] [--key dev] [--rate R] [--acked FILE] [--once] [--hold]
+ *   load --port P [--connections 64] [--batch 1] [--seconds 5] [--key dev] [--rate R] [--acked FILE] [--once]
+ *        [--hold] [--granted]
  *
  * --rate R      starts at most R requests a second, over all connections; 0 (default): as many as are answered.
  * --acked FILE  appends the event_id of every event answered "accepted", one a line, for tests that kill the server.
+ * --granted     ads are granted too, instead of denied: the event is kept whole.
  * --once        one request per connection; --hold keeps the connections open after that until stdin ends.
  * Prints one line: requests N events N seconds S requests_per_second R events_per_second E p50_us N p99_us N errors N.
  * A broken connection is an error; it is opened again unless nobody listens any more, which ends the run. Exit 0 when
@@ -62,7 +64,7 @@ struct options {
 	unsigned connections, batch;
 	double seconds, rate;
 	const char *key, *acked_path;
-	bool once, hold;
+	bool once, hold, granted;
 };
 
 static struct options opt = { .connections = 64, .batch = 1, .seconds = 5, .key = "dev" };
@@ -132,6 +134,8 @@ static void event_prepare(void)
 	for (size_t i = 0; i < letters; i++)
 		event_bytes[head + i] = "Thank you for your order "[i % 25];
 	memcpy(event_bytes + head + letters, pad + 1, length - head);
+	if (opt.granted)
+		memcpy(strstr(event_bytes, "\"denied\""), "true    ", 8);
 	event_id_at = (size_t)(strstr(event_bytes, "\"event_id\":\"@") - event_bytes) + 12;
 	order_id_at = (size_t)(strstr(event_bytes, "T-@") - event_bytes) + 2;
 	/* 48 bits of time and process make ids of different runs different. */
@@ -384,9 +388,11 @@ static void run(uint64_t deadline_us)
 static void options_read(int argc, char **argv)
 {
 	static const struct option table[] = {
-		{ "port", 1, NULL, 'p' },    { "connections", 1, NULL, 'c' }, { "batch", 1, NULL, 'b' },
-		{ "seconds", 1, NULL, 's' }, { "key", 1, NULL, 'k' },         { "rate", 1, NULL, 'r' },
-		{ "acked", 1, NULL, 'a' },   { "once", 0, NULL, 'o' },        { "hold", 0, NULL, 'h' },
+		{ "port", 1, NULL, 'p' },  { "connections", 1, NULL, 'c' },
+		{ "batch", 1, NULL, 'b' }, { "seconds", 1, NULL, 's' },
+		{ "key", 1, NULL, 'k' },   { "rate", 1, NULL, 'r' },
+		{ "acked", 1, NULL, 'a' }, { "once", 0, NULL, 'o' },
+		{ "hold", 0, NULL, 'h' },  { "granted", 0, NULL, 'g' },
 		{ NULL, 0, NULL, 0 },
 	};
 	for (int c; (c = getopt_long(argc, argv, "", table, NULL)) != -1;) {
@@ -408,6 +414,8 @@ static void options_read(int argc, char **argv)
 			opt.once = true;
 		else if (c == 'h')
 			opt.hold = true;
+		else if (c == 'g')
+			opt.granted = true;
 		else
 			exit(64);
 	}
