@@ -42,8 +42,10 @@ help:
 deps-%:
 	@tests/tools/dependencies.sh $*
 
-build: deps-build
-	@$(MAKE) --no-print-directory B=$(B) $(B)/headgate
+# What it needs is looked at before anything is compiled. No second make: beside `make build unit-programs -j` it would
+# write the same objects at the same time.
+build: $(B)/headgate
+$(OBJ): | deps-build
 
 run: build
 	@$(B)/headgate serve
