@@ -41,6 +41,9 @@ enum source_unfit { SOURCE_UNFIT_REJECT, SOURCE_UNFIT_KEEP };
 enum dedup_mode { DEDUP_MODE_ID, DEDUP_MODE_ID_FINGERPRINT };
 enum dead_letter_payload { PAYLOAD_CONSENTED, PAYLOAD_NEVER, PAYLOAD_ALWAYS };
 enum forward_mode { FORWARD_EXACTLY_ONCE, FORWARD_AT_LEAST_ONCE };
+enum ip_mode { IP_FULL, IP_TRUNCATED, IP_HASH, IP_NONE };
+enum pii_action { PII_KEEP, PII_DROP, PII_MASK, PII_HASH };
+enum pii_hash { PII_HASH_SHA256, PII_HASH_HMAC };
 enum consent_state { CONSENT_UNKNOWN, CONSENT_DENIED, CONSENT_GRANTED };
 
 enum source_cookies { SOURCE_COOKIES_LAX, SOURCE_COOKIES_NONE, SOURCE_COOKIES_OFF };
@@ -133,6 +136,7 @@ struct source {
 	struct config_rate rate_limit;        /* of the source */
 	struct config_rate client_rate_limit; /* of each client of it */
 	uint32_t body_bytes;                  /* own limits; default: config.limits */
+	enum ip_mode ip;                      /* default: config.privacy.ip */
 	uint32_t inflated_bytes;
 	uint32_t event_bytes;
 	uint32_t events;
@@ -237,6 +241,21 @@ struct config {
 		struct config_pairs recipients, recipient_countries; /* by name of the recipient */
 		struct config_pairs retention;                       /* by Kafka topic */
 	} statements;
+	struct {
+		enum ip_mode ip;
+		struct {
+			enum pii_action email, phone, name, address, id, free_text;
+		} pii;
+		enum pii_hash hash;
+		uint64_t pepper_ms;         /* how long one pepper is in use: 90 d */
+		struct slice phone_country; /* of numbers without country code: KR */
+	} privacy;
+	struct {
+		struct slices click_ids;       /* names of parameters; one that ends in "*": all that begin so */
+		struct config_pairs referrers; /* host to class, before the shipped list */
+		const struct config_network *internal_networks;
+		size_t internal_networks_count;
+	} context;
 
 	struct config_pairs kafka; /* straight to librdkafka; empty: files sink */
 	struct {

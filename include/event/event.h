@@ -108,6 +108,17 @@ struct event_connection {
 	bool dnt;                                         /* DNT: 1 */
 };
 
+/* The objects of `context` that gain members at the door; the event's own members stay. */
+enum event_context_part {
+	CONTEXT_PART_PAGE,
+	CONTEXT_PART_CAMPAIGN,
+	CONTEXT_PART_CLICK_IDS,
+	CONTEXT_PART_CLIENT_HINTS,
+	CONTEXT_PART_DEVICE,
+	CONTEXT_PART_GEO,
+	CONTEXT_PART_count
+};
+
 /* A visit: what the canonical event's `session` says. */
 struct event_session {
 	bool known; /* else none of it is written */
@@ -129,13 +140,14 @@ struct event {
 	uint32_t reasons;          /* 1 << reason for each that was met */
 	struct violations *errors; /* NULL: none; arena of the request */
 	const struct event_schema *schema;
-	struct slice name;            /* member `event`; empty if unreadable */
-	struct slice version;         /* resolved, "1-0-0"; empty: not in the catalog */
-	struct slice dataschema;      /* URI of the canonical schema */
-	struct slice event_id;        /* the one in force */
-	struct slice client_event_id; /* the client's, where it was replaced */
-	bool event_id_given;          /* by the server: returned in the answer */
-	bool event_id_random;         /* given and not derived from anything: no copy of it can come */
+	struct slice name;             /* member `event`; empty if unreadable */
+	struct slice version;          /* resolved, "1-0-0"; empty: not in the catalog */
+	struct slice dataschema;       /* URI of the canonical schema */
+	struct slice event_id;         /* the one in force */
+	struct slice client_event_id;  /* the client's, where it was replaced */
+	bool client_event_id_withheld; /* told in the answer, never written */
+	bool event_id_given;           /* by the server: returned in the answer */
+	bool event_id_random;          /* given and not derived from anything: no copy of it can come */
 	int64_t received_ms, event_ms, sent_ms;
 	int64_t client_ms;   /* event_time as it came; meaningful with has_event_time */
 	bool time_corrected; /* client_ms goes into client_time */
@@ -149,6 +161,8 @@ struct event {
 	struct event_session session;
 	struct event_edit *edits; /* by node; arena */
 	uint32_t edit_count, edit_capacity;
+	struct slice ip, user_agent; /* what of the connection's is written into `context`; of server sources: none */
+	struct slice context_parts[CONTEXT_PART_count]; /* members added to each, `"name":value,…`; empty: none */
 	struct slice added_context;     /* further members of `context`, `"name":value,…`; empty: none */
 	struct slice user_hashed;       /* the object `user.hashed`; empty: none */
 	struct event_warning *warnings; /* arena; EVENT_WARNINGS_MAX of them, NULL: none */

@@ -7,11 +7,14 @@
 #include "config/config.h"
 #include "event/event.h"
 
+struct shape_rules;
+
 struct snapshot {
 	_Atomic uint32_t references;
 	uint64_t generation;
 	struct config *cfg;
 	struct catalog *cat;
+	struct shape_rules *shape_rules; /* of both, for privacy */
 	/* metric series of headgate_events_total: [source][event, the last is "other"][verdict] */
 	uint32_t *event_series;
 	/* of headgate_consent_total: [source][applied][basis], 1 + series, 0 until the first is counted */

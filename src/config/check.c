@@ -236,6 +236,8 @@ static void complete_source(const struct config *cfg, struct source_draft *draft
 		source->dedup_mode = source->kind == SOURCE_SERVER ? DEDUP_MODE_ID : DEDUP_MODE_ID_FINGERPRINT;
 	inherit(&source->rate_limit.burst, source->rate_limit.per_second);
 	inherit(&source->client_rate_limit.burst, source->client_rate_limit.per_second);
+	if (!was_set(draft_source, "ip"))
+		source->ip = cfg->privacy.ip;
 	inherit(&source->body_bytes, cfg->limits.body_bytes);
 	inherit(&source->inflated_bytes, cfg->limits.inflated_bytes);
 	inherit(&source->event_bytes, cfg->limits.event_bytes);

@@ -100,6 +100,9 @@ static bool set_text(const struct config_key *key, struct slice *to, const struc
 	if (strcmp(key->range, "name") == 0 && !is_topic_name(text))
 		return config_value_complain(value, arena, err,
 		                             "expected a topic name: letters, digits, \".\", \"_\", \"-\"");
+	if (strcmp(key->range, "country") == 0 &&
+	    !(text.len == 2 && text.at[0] >= 'A' && text.at[0] <= 'Z' && text.at[1] >= 'A' && text.at[1] <= 'Z'))
+		return config_value_complain(value, arena, err, "expected a country's two capital letters such as KR");
 	if (key->type == CONFIG_PATH && text.at[0] != '/' && value->text->folder.len) {
 		text = arena_print(arena, "%.*s/%.*s", SLICE_ARG(value->text->folder), SLICE_ARG(text));
 		if (!text.at)

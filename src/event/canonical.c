@@ -78,6 +78,25 @@ static void put_quality(struct buffer *out, const struct event *ev)
 	buffer_append_char(out, '}');
 }
 
+/* Of a person of whom nothing is left, nothing is said. */
+static void put_user(struct buffer *out, const struct event *ev)
+{
+	size_t begin = out->len;
+	canonical_put_member(out, SLICE(",\"user\":"), ev, EVENT_MEMBER_USER);
+	bool is_empty = out->len == begin || (out->len - begin == sizeof ",\"user\":{}" - 1);
+	if (is_empty)
+		out->len = begin;
+	if (!ev->user_hashed.len)
+		return;
+	if (is_empty)
+		PUT(out, ",\"user\":{");
+	else
+		out->len--; /* the closing brace */
+	buffer_append(out, is_empty ? SLICE("\"hashed\":") : SLICE(",\"hashed\":"));
+	buffer_append(out, ev->user_hashed);
+	buffer_append_char(out, '}');
+}
+
 void event_write_canonical(const struct event *ev, const struct event_origin *origin, struct buffer *out)
 {
 	PUT(out, "{\"format\":1,\"position\":\"");
@@ -90,14 +109,14 @@ void event_write_canonical(const struct event *ev, const struct event_origin *or
 	}
 	PUT(out, "\",\"event_id\":");
 	json_write_string(out, ev->event_id);
-	if (ev->client_event_id.len) {
+	if (ev->client_event_id.len && !ev->client_event_id_withheld) {
 		PUT(out, ",\"client_event_id\":");
 		json_write_string(out, ev->client_event_id);
 	}
 	put_times(out, ev);
 	put_source(out, origin);
 	canonical_put_ids(out, ev);
-	canonical_put_member(out, SLICE(",\"user\":"), ev, EVENT_MEMBER_USER);
+	put_user(out, ev);
 	canonical_put_consent(out, ev);
 	canonical_put_context(out, ev, origin);
 	put_quality(out, ev);

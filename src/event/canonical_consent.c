@@ -18,8 +18,9 @@ static void put_consent_statements(struct buffer *out, const struct event *ev)
 		return;
 	const struct json_node *nodes = ev->doc->nodes;
 	for (uint32_t key = consent + 1; key < nodes[consent].next; key = nodes[key + 1].next) {
+		const struct event_edit *edit = event_edit_find(ev, key + 1);
 		if (is_purpose(ev, ev->doc, key) || json_string_equals(ev->doc, key, SLICE("gpc")) ||
-		    nodes[key + 1].type == JSON_NULL)
+		    nodes[key + 1].type == JSON_NULL || (edit && !edit->text.at))
 			continue;
 		buffer_append_char(out, ',');
 		buffer_append(out, json_raw(ev->doc, key));

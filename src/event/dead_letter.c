@@ -75,18 +75,25 @@ static void put_payload(struct buffer *out, const struct event *ev)
 	        ev->doc && !(ev->doc->nodes[ev->node].flags & JSON_FLAG_BAD_UTF8) && ev->reason != REASON_TOO_DEEP;
 	if (is_json) {
 		PUT(out, ",\"payload\":");
-		json_write_node(out, ev->doc, ev->node);
+		event_write_node(ev, ev->node, out);
 		return;
 	}
-	size_t len = sodium_base64_encoded_len(ev->bytes.len, sodium_base64_VARIANT_ORIGINAL);
+	struct buffer edited;
+	buffer_init(&edited, NULL);
+	if (ev->doc && ev->edit_count)
+		event_write_node(ev, ev->node, &edited);
+	struct slice bytes = edited.at ? buffer_slice(&edited) : ev->bytes;
+	size_t len = sodium_base64_encoded_len(bytes.len, sodium_base64_VARIANT_ORIGINAL);
 	PUT(out, ",\"payload_base64\":\"");
+	if (edited.failed)
+		out->failed = true; /* rather none than what was to be left out */
 	char *to = buffer_reserve(out, len);
 	if (to) {
-		sodium_bin2base64(to, len, (const unsigned char *)ev->bytes.at, ev->bytes.len,
-		                  sodium_base64_VARIANT_ORIGINAL);
+		sodium_bin2base64(to, len, (const unsigned char *)bytes.at, bytes.len, sodium_base64_VARIANT_ORIGINAL);
 		out->len += len - 1; /* less the NUL */
 	}
 	buffer_append_char(out, '"');
+	buffer_fini(&edited);
 }
 
 /* What was said or is known; a purpose that the sender named stands only where the payload does. */

@@ -159,7 +159,8 @@ static void keep_under_new_id(const struct hash_key *hash_key, struct request *r
 	if (!id)
 		return;
 	uuid_v8(hash_keyed128_parts(hash_key, parts, sizeof parts / sizeof parts[0]), id);
-	ev->client_event_id = ev->event_id;
+	if (!ev->client_event_id.len)
+		ev->client_event_id = ev->event_id;
 	ev->event_id = (struct slice) { id, UUID_TEXT_BYTES };
 }
 

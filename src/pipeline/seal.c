@@ -6,6 +6,7 @@
 
 #include "event/write.h"
 #include "journal/journal.h"
+#include "privacy/shape.h"
 
 #define CLAMP_MS (24 * 3600 * 1000LL)
 
@@ -167,6 +168,7 @@ bool seal_dead_letter(struct seal *seal, const struct request *req, const struct
 {
 	char position[sizeof seal->prefix + 20];
 	struct event_origin origin = origin_of(seal, req, position);
+	origin.path = shape_path(origin.path, req->arena);
 	begin(seal);
 	event_write_dead_letter(ev, &origin, req->source->event_bytes, &seal->value);
 	struct journal_record record = { .type = JOURNAL_DEAD_LETTER,

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/metrics.h"
+#include "privacy/shape.h"
 #include "tracking/lint.h"
 
 static pthread_mutex_t current_mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -35,18 +36,23 @@ struct snapshot *snapshot_create(struct config *cfg, struct catalog *cat, struct
 	uint32_t *table = calloc(series ? series : 1, sizeof *table);
 	_Atomic uint32_t *consent =
 	        calloc(cfg->sources_count * (CONSENT_DROPPED + 1) * BASIS_count + 1, sizeof *consent);
-	if (!snap || !table || !consent) {
+	struct shape_rules *rules = NULL;
+	if (!snap || !table || !consent)
+		error_set(err, ERROR_MEMORY, "no memory for a snapshot of config and catalog");
+	else
+		rules = shape_rules_create(cfg, cat, err);
+	if (!rules) {
 		free(snap);
 		free(table);
 		free((void *)(uintptr_t)consent);
 		catalog_destroy(&cat);
 		config_destroy(&cfg);
-		error_set(err, ERROR_MEMORY, "no memory for a snapshot of config and catalog");
 		return NULL;
 	}
 	atomic_init(&snap->references, 1);
 	snap->cfg = cfg;
 	snap->cat = cat;
+	snap->shape_rules = rules;
 	snap->event_series = table;
 	snap->consent_series = consent;
 	resolve_series(snap);
@@ -65,6 +71,7 @@ void snapshot_release(struct snapshot **snap)
 	*snap = NULL;
 	if (!gone || atomic_fetch_sub_explicit(&gone->references, 1, memory_order_acq_rel) != 1)
 		return;
+	shape_rules_destroy(&gone->shape_rules);
 	catalog_destroy(&gone->cat);
 	config_destroy(&gone->cfg);
 	free(gone->event_series);

@@ -10,6 +10,7 @@
 #include "catalog/normalise.h"
 #include "pipeline/visit.h"
 #include "privacy/consent.h"
+#include "privacy/shape.h"
 
 #define NODES_MAX (1u << 20)
 #define REASON_BIT(reason) (1u << (reason))
@@ -256,19 +257,32 @@ static const step_fn steps[] = {
 #undef STEP
 };
 
-void steps_judge(const struct step_context *context, struct event *ev)
+static enum verdict run_steps(const struct step_context *context, struct event *ev)
 {
 	for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
 		switch (steps[i](context, ev)) {
 		case STEP_PASS:
 			break;
 		case STEP_DROP:
-			ev->verdict = VERDICT_DROPPED;
-			return;
+			return VERDICT_DROPPED;
 		case STEP_REJECT:
-			ev->verdict = VERDICT_REJECTED;
-			return;
+			return VERDICT_REJECTED;
 		}
 	}
-	ev->verdict = VERDICT_PENDING;
+	return VERDICT_PENDING;
+}
+
+void steps_judge(const struct step_context *context, struct event *ev)
+{
+	ev->verdict = run_steps(context, ev);
+	if (ev->verdict == VERDICT_DROPPED)
+		return;
+	const struct shape_facts facts = { .cfg = context->snap->cfg,
+		                           .source = context->source,
+		                           .connection = context->connection,
+		                           .rules = context->snap->shape_rules,
+		                           .hash_key = context->hash_key,
+		                           .arena = context->arena,
+		                           .dry = context->dry };
+	privacy_shape(&facts, ev);
 }

@@ -112,12 +112,12 @@ test('the connection speaks for browsers, context and consent for servers', asyn
 	const browser = pageView({ context });
 	assert.equal((await hg.post(browser, { headers: { 'user-agent': 'Real/1', 'sec-gpc': '1' } })).status, 200);
 	const fromBrowser = await stored(browser.event_id);
-	assert.deepEqual([fromBrowser.context.ip, fromBrowser.context.user_agent, fromBrowser.context.locale, fromBrowser.consent.gpc], ['127.0.0.1', 'Real/1', 'de', true]);
+	assert.deepEqual([fromBrowser.context.ip, fromBrowser.context.user_agent, fromBrowser.context.locale, fromBrowser.consent.gpc], ['127.0.0.0', 'Real/1', 'de', true]); // an opt-out of sale: reduced
 	assert.ok((await hg.metrics()).get('headgate_ignored_members_total') >= 2);
 	const server = pageView({ context });
 	assert.equal((await hg.post(server, { key: SERVER_KEY, headers: { 'user-agent': 'curl/8', 'sec-gpc': '1' } })).status, 200);
 	const fromServer = await stored(server.event_id);
-	assert.deepEqual([fromServer.context.ip, fromServer.context.user_agent, fromServer.consent.gpc], ['198.51.100.7', 'forged', undefined]);
+	assert.deepEqual([fromServer.context.ip, fromServer.context.user_agent, fromServer.consent.gpc], ['198.51.100.0', 'forged', undefined]);
 });
 
 test('consent: words and booleans, statements pass through, purposes not configured too', async () => {
@@ -131,11 +131,11 @@ test('consent: words and booleans, statements pass through, purposes not configu
 
 test('an envelope finds members however their names are escaped', async () => {
 	const ids = [uniqueId(), uniqueId(), uniqueId()];
-	const answer = await hg.post(`{"user\\u005fid":"default","consent":{"an\\u0061lytics":"denied"},"events":[{"event":"page_view","event_id":"${ids[0]}","user_id":"own","consent":{"analytics":"granted"}},`
+	const answer = await hg.post(`{"user\\u005fid":"default","consent":{"person\\u0061lization":"denied"},"events":[{"event":"page_view","event_id":"${ids[0]}","user_id":"own","consent":{"personalization":"granted"}},`
 		+ `{"event":"page_view","event_id":"${ids[1]}"},{"event":"page_view","event_id":"${ids[2]}","us\\u0065r_id":"own3"}]}`);
 	assert.deepEqual(tally(answer), [200, 3, 0, 0], answer.text);
 	const lines = await Promise.all(ids.map((id) => stored(id)));
-	assert.deepEqual(lines.map((l) => [l.ids.user_id, l.consent.analytics]), [['own', 'granted'], ['default', 'denied'], ['own3', 'denied']]);
+	assert.deepEqual(lines.map((l) => [l.ids.user_id, l.consent.personalization]), [['own', 'granted'], ['default', 'denied'], ['own3', 'denied']]);
 });
 
 test('amounts with more decimals than the currency has are warned of', async () => {

@@ -1,0 +1,157 @@
+#include "privacy/url_scrub.h"
+
+#include "base/uuid.h"
+
+#define SCHEME_BYTES_MAX 32
+
+/* Bytes of "scheme://" or "//" at the beginning; 0 if there is no authority. */
+static size_t authority_at(struct slice url)
+{
+	size_t i = 0;
+	while (i < url.len && i <= SCHEME_BYTES_MAX &&
+	       ((url.at[i] >= 'a' && url.at[i] <= 'z') || (url.at[i] >= 'A' && url.at[i] <= 'Z') ||
+	        (i && ((url.at[i] >= '0' && url.at[i] <= '9') || strchr("+-.", url.at[i])) && url.at[i])))
+		i++;
+	if (i && (i == url.len || url.at[i] != ':'))
+		return 0;
+	size_t slashes = i ? i + 1 : 0;
+	return url.len - slashes >= 2 && memcmp(url.at + slashes, "//", 2) == 0 ? slashes + 2 : 0;
+}
+
+bool url_is_like(struct slice text)
+{
+	return text.len && (text.at[0] == '/' || text.at[0] == '?' || authority_at(text));
+}
+
+static size_t find_any(struct slice s, size_t from, const char *stops)
+{
+	size_t i = from;
+	while (i < s.len && !(s.at[i] && strchr(stops, s.at[i])))
+		i++;
+	return i;
+}
+
+static bool is_personal(struct slice segment)
+{
+	size_t digits = 0;
+	while (digits < segment.len && segment.at[digits] >= '0' && segment.at[digits] <= '9')
+		digits++;
+	if (segment.len && digits == segment.len)
+		return true;
+	return slice_find(segment, '@') < segment.len ||
+	       (segment.len >= 3 && memmem(segment.at, segment.len, "%40", 3)) ||
+	       (segment.len >= 5 && memmem(segment.at, segment.len, "%2540", 5)) || uuid_is_valid(segment);
+}
+
+/* What stands before the path: without user and password. The path's place. */
+static size_t write_authority(struct slice url, struct buffer *out)
+{
+	size_t host = authority_at(url);
+	if (!host)
+		return 0;
+	size_t end = find_any(url, host, "/?#\\");
+	buffer_append(out, (struct slice) { url.at, host });
+	for (size_t i = end; i-- > host;)
+		if (url.at[i] == '@') {
+			host = i + 1;
+			break;
+		}
+	buffer_append(out, (struct slice) { url.at + host, end - host });
+	return end;
+}
+
+void url_write_origin(struct slice url, struct buffer *out)
+{
+	(void)write_authority(url, out);
+}
+
+void url_write_stripped(struct slice url, struct buffer *out)
+{
+	size_t at = write_authority(url, out), end = find_any(url, at, "?#");
+	while (at < end) {
+		size_t next = at;
+		while (next < end && url.at[next] != '/')
+			next++;
+		struct slice segment = { url.at + at, next - at };
+		segment.len = find_any(segment, 0, ";");
+		buffer_append(out, is_personal(segment) ? SLICE("*") : segment);
+		if (next < end)
+			buffer_append_char(out, '/');
+		at = next + 1;
+	}
+}
+
+bool url_names_init(struct url_names *to, const struct slice *names, size_t count, struct arena *arena)
+{
+	struct slice *exact = arena_array(arena, count + 1, sizeof *exact);
+	struct slice *prefixes = arena_array(arena, count + 1, sizeof *prefixes);
+	size_t exact_count = 0;
+	*to = (struct url_names) { .prefixes = prefixes };
+	if (!exact || !prefixes)
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		unsigned char first = (unsigned char)names[i].at[0];
+		to->firsts[first / 64] |= UINT64_C(1) << first % 64;
+		if (names[i].len > 1 && names[i].at[names[i].len - 1] == '*')
+			prefixes[to->prefix_count++] = (struct slice) { names[i].at, names[i].len - 1 };
+		else
+			exact[exact_count++] = names[i];
+	}
+	return name_table_init(&to->exact, exact, exact_count, arena);
+}
+
+bool url_names_have(const struct url_names *names, struct slice name)
+{
+	if (!name.len || !(names->firsts[(unsigned char)name.at[0] / 64] >> (unsigned char)name.at[0] % 64 & 1))
+		return false;
+	if (name_table_find(&names->exact, name) != NAME_TABLE_NONE)
+		return true;
+	for (size_t i = 0; i < names->prefix_count; i++)
+		if (slice_starts(name, names->prefixes[i]))
+			return true;
+	return false;
+}
+
+struct slice url_next_parameter(struct slice *rest)
+{
+	size_t end = find_any(*rest, 0, "&#?");
+	struct slice parameter = { rest->at, end };
+	rest->at += end < rest->len ? end + 1 : end;
+	rest->len -= end < rest->len ? end + 1 : end;
+	return parameter;
+}
+
+static bool is_named(struct slice parameter, const struct url_names *names)
+{
+	parameter.len = slice_find(parameter, '=');
+	return url_names_have(names, parameter);
+}
+
+bool url_write_without(struct slice url, const struct url_names *names, struct buffer *out)
+{
+	size_t query = find_any(url, 0, "?#");
+	struct slice rest = { url.at + query, url.len - query };
+	bool has = false;
+	while (rest.len && !has)
+		has = is_named(url_next_parameter(&rest), names);
+	if (!has)
+		return false;
+	buffer_append(out, (struct slice) { url.at, query });
+	char before = 0; /* the delimiter that stands before the next one that is kept */
+	for (rest = (struct slice) { url.at + query, url.len - query }; rest.len;) {
+		char delimiter = *rest.at;
+		rest.at++;
+		rest.len--;
+		size_t end = find_any(rest, 0, "&#?");
+		struct slice parameter = { rest.at, end };
+		rest = (struct slice) { rest.at + end, rest.len - end };
+		if (before != '?' || delimiter != '&') /* the first one that stays takes the place of the first */
+			before = delimiter;
+		if (is_named(parameter, names))
+			continue;
+		buffer_append_char(out, before);
+		buffer_append(out, parameter);
+		before = 0;
+	}
+	return true;
+}
