@@ -119,7 +119,14 @@ bool processing_put_stores(struct processing *p, struct error *err)
 	put_store(p, "Journal",
 	          "accepted events and dead letters on their way, after consent and the rules for "
 	          "personal data");
-	page_put_text(&p->page, SLICE("until they are delivered"));
+	page_put_text(&p->page, arena_print(p->docs.src.arena,
+	                                    "until they are delivered and the file that holds them is full (%u KiB)",
+	                                    p->cfg->journal.file_bytes / 1024));
+	if (p->cfg->journal.grace_ms) {
+		page_put_text(&p->page, SLICE(", and at most "));
+		page_put_text(&p->page, processing_time_text(p, p->cfg->journal.grace_ms));
+		page_put_text(&p->page, SLICE(" after that, for replay"));
+	}
 	page_end_row(&p->page);
 	put_store(p, "Key indexes", "what events have been seen: keyed hashes of ids, no ids");
 	page_put_text(&p->page, processing_time_text(p, longest_window_ms(p)));
