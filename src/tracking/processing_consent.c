@@ -52,6 +52,9 @@ bool processing_put_consent(struct processing *p, struct error *err)
 	}
 	page_end_table(&p->page);
 	page_put_paragraph(
+	        &p->page, "Whatever consent says, resident registration numbers and numbers of payment cards are "
+	                  "redacted wherever they stand, and so are e-mail addresses in places that are not for them.");
+	page_put_paragraph(
 	        &p->page, "A stripped event is not anonymous: what a person bought, when, and by which browser may "
 	                  "still tell who it was. A change of consent is stored itself, with time and version, under "
 	                  "the id that the person had, so that consumers learn of a withdrawal; a refusal at the first "

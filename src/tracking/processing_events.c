@@ -2,6 +2,44 @@
  * what becomes of them. */
 #include "tracking/processing.h"
 
+static const char *action_text(struct processing *p, enum pii_action action)
+{
+	switch (action) {
+	case PII_KEEP:
+		return "kept";
+	case PII_DROP:
+		return "dropped";
+	case PII_MASK:
+		return "masked";
+	case PII_HASH:
+		break;
+	}
+	return p->cfg->privacy.hash == PII_HASH_HMAC ? "dropped; where ads are granted, its hash under a secret is kept"
+	                                             : "dropped; where ads are granted, its SHA-256 is kept";
+}
+
+/* What the schema says, else the configuration's rule for the kind. */
+static const char *rule_text(struct processing *p, const struct outline_row *row)
+{
+	static const struct slice names[] = { { "keep", 4 }, { "drop", 4 }, { "mask", 4 }, { "hash", 4 } };
+	const struct {
+		const char *kind;
+		enum pii_action action;
+	} rules[] = {
+		{ "email", p->cfg->privacy.pii.email }, { "phone", p->cfg->privacy.pii.phone },
+		{ "name", p->cfg->privacy.pii.name },   { "address", p->cfg->privacy.pii.address },
+		{ "id", p->cfg->privacy.pii.id },       { "free_text", p->cfg->privacy.pii.free_text },
+	};
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (slice_equal(row->pii_action, names[i]))
+			return action_text(p, (enum pii_action)i);
+	for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
+		if (slice_equal(row->pii, slice_of(rules[i].kind)))
+			return action_text(p, rules[i].action);
+	return "as the source's rule for addresses says";
+}
+
 /* `within`: the marked row that this one is a part of; NULL: none. */
 static void put_row(struct processing *p, const struct outline_row *row, const struct outline_row *within)
 {
@@ -16,7 +54,7 @@ static void put_row(struct processing *p, const struct outline_row *row, const s
 		page_put_tag(&p->page, marked->pii);
 	page_begin_cell(&p->page);
 	if (marked)
-		page_put_text(&p->page, docs_pii_text(p->docs.src.arena, marked->pii, marked->pii_action));
+		page_put_text(&p->page, slice_of(rule_text(p, marked)));
 	else
 		page_put_text(&p->page, SLICE("as sent"));
 	page_end_row(&p->page);
@@ -154,6 +192,8 @@ bool processing_put_common(struct processing *p, struct error *err)
 	                        "for browsers also those of the cookies below.");
 	page_put_item(&p->page, "Of the connection, for browsers and apps: the address, the browser's name (user agent "
 	                        "and client hints). For servers these come from the event.");
+	page_put_item(&p->page, "What follows from these: campaign and click ids of the page's address, class of the "
+	                        "referrer, class of the device, whether it is a known robot or the shop's own people.");
 	page_end_list(&p->page);
 	put_cookies(p);
 	return put_shared(p, catalog_context(p->docs.cat) != NULL, SLICE("common/context.json"),

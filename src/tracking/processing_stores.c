@@ -17,19 +17,26 @@ static void put_default(struct processing *p, const struct config_consent_defaul
 
 bool processing_put_sources(struct processing *p, struct error *err)
 {
-	static const char *const columns[] = { "Source", "Sends", "Where nobody said anything", "All purposes refused",
+	static const char *const columns[] = { "Source",
+		                               "Sends",
+		                               "Address of the person",
+		                               "Where nobody said anything",
+		                               "All purposes refused",
 		                               "Refused for their form" };
+	static const char *const addresses[] = { "in full where consent keeps all", "truncated", "as a keyed hash",
+		                                 "not kept" };
 	static const char *const letters[] = { "kept without content unless consent is granted", "kept without content",
 		                               "kept with content" };
 
 	(void)err;
-	page_begin_table(&p->page, SLICE("Sources"), columns, 5);
+	page_begin_table(&p->page, SLICE("Sources"), columns, 6);
 	for (size_t i = 0; i < p->cfg->sources_count; i++) {
 		const struct source *source = &p->cfg->sources[i];
 		page_begin_row(&p->page);
 		page_begin_cell(&p->page);
 		page_put_code(&p->page, source->name);
 		page_put_cell(&p->page, "a %s", source_kind_name(source->kind));
+		page_put_cell(&p->page, "%s", addresses[source->ip]);
 		page_begin_cell(&p->page);
 		put_default(p, source->consent_defaults, source->consent_defaults_count);
 		for (size_t c = 0; c < source->country_defaults_count; c++) {

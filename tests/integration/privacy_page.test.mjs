@@ -25,7 +25,7 @@ function run(args, config, env = {}) {
 
 const sources = {
 	'shop-web': { kind: 'browser', keys: ['pk_1'], consent_defaults: { analytics: 'denied' }, consent_country_defaults: { KR: { analytics: 'granted' } } },
-	'shop-backend': { kind: 'server', keys: ['sk_1'], consent_defaults: { analytics: 'unknown', ads: 'denied' }, denied_events: 'dropped', dead_letter_payload: 'never' },
+	'shop-backend': { kind: 'server', keys: ['sk_1'], consent_defaults: { analytics: 'unknown', ads: 'denied' }, denied_events: 'dropped', ip: 'hash', dead_letter_payload: 'never' },
 };
 const purposes = ['analytics', 'ads', 'necessary'];
 const all = Object.fromEntries(purposes.map((p) => [p, `text of ${p}`]));
@@ -33,6 +33,7 @@ const topics = ['headgate.events', 'headgate.unverified', 'headgate.rejected', '
 const stated = {
 	kafka: { 'bootstrap.servers': '127.0.0.1:1' },
 	privacy: {
+		pii: { name: 'mask', phone: 'keep' },
 		controller: 'Shop Ltd, 1 Main Street <Berlin>', contact: 'privacy@shop.example', country: 'Korea', refusal: 'the banner, or a mail to us',
 		purposes: all, legal_basis: Object.fromEntries(purposes.map((p) => [p, `basis of ${p}`])),
 		recipients: { 'Warehouse & Co': 'reports' }, recipient_countries: { 'Warehouse & Co': 'Netherlands' },
@@ -68,6 +69,11 @@ test('in a browser: accessible, loads nothing, holds every event and every mark'
 	}
 	const marked = await page.locator('td .tag.pii').allInnerTexts();
 	for (const kind of ['email', 'phone', 'name', 'address', 'ip', 'free_text', 'id']) assert.ok(marked.includes(kind), kind);
+	const stored = async (property) => page.locator(`xpath=//tr[th/code="${property}"]/td[3]`).first().innerText();
+	assert.equal(await stored('email'), 'dropped; where ads are granted, its SHA-256 is kept');
+	assert.equal(await stored('phone'), 'kept');
+	assert.equal(await stored('name'), 'masked');
+	assert.equal(await stored('address.city'), 'dropped');
 	for (const link of await page.locator('nav a').all()) {
 		const id = (await link.getAttribute('href')).slice(1);
 		assert.equal(await page.locator(`h2#${id}`).count(), 1, id);
@@ -75,7 +81,7 @@ test('in a browser: accessible, loads nothing, holds every event and every mark'
 	assert.equal(await page.locator('.gap').count(), 0, 'everything is stated');
 	const body = await page.locator('main').innerText();
 	for (const part of ['Shop Ltd, 1 Main Street <Berlin>', 'privacy@shop.example', 'basis of analytics', 'text of ads', 'Warehouse & Co', 'Netherlands', '12 days of headgate.rejected', 'the banner, or a mail to us',
-		'in KR: analytics granted', 'dropped', 'kept without content', 'headgate find', 'headgate erase', 'not anonymous', 'hg_id']) assert.ok(body.includes(part), part);
+		'in KR: analytics granted', 'dropped', 'kept without content', 'headgate find', 'headgate erase', 'not anonymous', 'hg_id', 'as a keyed hash', 'redacted']) assert.ok(body.includes(part), part);
 	if (process.env.DOCS_PICTURE) await page.screenshot({ path: process.env.DOCS_PICTURE });
 });
 
