@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "identity/visitor.h"
 #include "pipeline/snapshot.h"
+#include "privacy/consent_cookie.h"
 
 enum step_outcome { STEP_PASS, STEP_DROP, STEP_REJECT };
 
@@ -15,6 +16,7 @@ struct step_context {
 	const struct event_connection *connection;
 	struct visitor *visitor; /* NULL: no cookies */
 	const struct visitor_context *visitor_context;
+	const struct consent_signer *signer; /* NULL: no consent cookie */
 	struct slice idempotency_key;
 	const struct hash_key *hash_key;
 	struct arena *arena;

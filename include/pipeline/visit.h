@@ -4,6 +4,7 @@
 #define HEADGATE_PIPELINE_VISIT_H
 
 #include "pipeline/pipeline.h"
+#include "privacy/consent_cookie.h"
 
 /* What the lane's pipeline keeps for it. */
 struct visits {
@@ -14,6 +15,8 @@ struct visits {
 /* The visitor of a request that is about to be judged, or NULL: no cookies there. */
 struct visitor *visit_begin(const struct request *req);
 struct visitor_context visit_context(const struct visits *visits, const struct request *req);
+/* By which the consent cookie is signed and believed. */
+struct consent_signer visit_signer(const struct visits *visits);
 /* Gives an event its ids, as far as its consent allows. */
 void visit_identify(struct visitor *visitor, const struct visitor_context *context, struct event *ev);
 /* Of a settled request whose connection is still there: fills req->identity, what the answer tells and sets. A request

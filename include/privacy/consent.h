@@ -9,7 +9,7 @@ struct consent_context {
 	const struct config *cfg;
 	const struct source *source;
 	const struct event_connection *connection;
-	const struct consent_signer *signer;
+	const struct consent_signer *signer; /* NULL: no cookie is read or written */
 	struct arena *arena;
 	bool dry; /* nothing is counted */
 };

@@ -28,7 +28,7 @@ bool hearing_hold(struct event *ev, const struct consent_context *context, struc
 /* What was said of one purpose; how much was written to `said`. */
 size_t hearing_statements(const struct hearing *hearing, const struct config_purpose *purpose,
                           struct resolve_statement said[HEARING_STATEMENTS_MAX]);
-/* True for sources whose requests bring cookies of the person's own. */
-bool hearing_takes_cookies(const struct source *source);
+/* True where requests bring cookies of the person's own. */
+bool hearing_takes_cookies(const struct consent_context *context);
 
 #endif

@@ -266,11 +266,13 @@ static void judge_all(struct pipeline *pipeline, struct request *req)
 {
 	req->visitor = visit_begin(req);
 	const struct visitor_context visitor_context = visit_context(&pipeline->visits, req);
+	const struct consent_signer signer = visit_signer(&pipeline->visits);
 	const struct step_context context = { .snap = req->snap,
 		                              .source = req->source,
 		                              .connection = &req->connection,
 		                              .visitor = req->visitor,
 		                              .visitor_context = &visitor_context,
+		                              .signer = &signer,
 		                              .idempotency_key = req->idempotency_key,
 		                              .hash_key = pipeline->hash_key,
 		                              .arena = req->arena,

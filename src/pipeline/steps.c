@@ -2,8 +2,6 @@
  * what cannot be read at all ends the road early. */
 #include "pipeline/steps.h"
 
-#include <sodium.h>
-
 #include "base/metrics.h"
 #include "base/uuid.h"
 #include "catalog/money.h"
@@ -81,27 +79,12 @@ static void translate(const struct step_context *context, struct event *ev)
 	ev->bytes = buffer_slice(&text);
 }
 
-_Static_assert(sizeof(struct hash128) == CONSENT_COOKIE_TAG_BYTES, "a tag is one keyed hash");
-
-static void sign_cookie(const void *keys, struct slice text, uint8_t tag[CONSENT_COOKIE_TAG_BYTES])
-{
-	struct hash128 hash = hash_keyed128(keys, text);
-	memcpy(tag, &hash, sizeof hash);
-}
-
-static bool verify_cookie(const void *keys, struct slice text, const uint8_t tag[CONSENT_COOKIE_TAG_BYTES])
-{
-	struct hash128 hash = hash_keyed128(keys, text);
-	return sodium_memcmp(tag, &hash, sizeof hash) == 0;
-}
-
 static void decide_consent(const struct step_context *context, struct event *ev)
 {
-	const struct consent_signer signer = { context->hash_key, sign_cookie, verify_cookie };
 	const struct consent_context consent = { .cfg = context->snap->cfg,
 		                                 .source = context->source,
 		                                 .connection = context->connection,
-		                                 .signer = &signer,
+		                                 .signer = context->signer,
 		                                 .arena = context->arena,
 		                                 .dry = context->dry };
 	consent_decide(ev, &consent);

@@ -40,6 +40,23 @@ struct visitor_context visit_context(const struct visits *visits, const struct r
 		                          .now_ms = req->received_ms };
 }
 
+_Static_assert(COOKIES_TAG_BYTES == CONSENT_COOKIE_TAG_BYTES, "all cookies are signed alike");
+
+static void sign(const void *keys, struct slice text, uint8_t tag[CONSENT_COOKIE_TAG_BYTES])
+{
+	cookies_keys_sign(keys, text, tag);
+}
+
+static bool verify(const void *keys, struct slice text, const uint8_t tag[CONSENT_COOKIE_TAG_BYTES])
+{
+	return cookies_keys_verify(keys, text, tag) >= 0;
+}
+
+struct consent_signer visit_signer(const struct visits *visits)
+{
+	return (struct consent_signer) { &visits->keys, sign, verify };
+}
+
 void visit_identify(struct visitor *visitor, const struct visitor_context *context, struct event *ev)
 {
 	visitor_identify(visitor, context, leave_of(ev), ev);
@@ -86,6 +103,6 @@ void visit_answer(const struct visits *visits, struct request *req)
 	const struct visitor_context context = visit_context(visits, req);
 	if (!is_refused)
 		visitor_write_cookies(req->visitor, &context, req->events, req->count, &req->identity);
-	if (is_refused)
-		visitor_write_consent(&context, SLICE_NONE, true, &req->identity);
+	if (update)
+		visitor_write_consent(&context, update->consent.cookie, is_refused, &req->identity);
 }

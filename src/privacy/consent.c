@@ -124,7 +124,7 @@ void consent_decide(struct event *ev, const struct consent_context *context)
 		policy_apply(ev, context->source, false);
 	ev->payload_allowed = context->source->dead_letter_payload == PAYLOAD_ALWAYS ||
 	                      (errors_told(ev) == told && allows_payload(ev, context->source));
-	if (ev->consent.is_update && hearing_takes_cookies(context->source))
+	if (ev->consent.is_update && hearing_takes_cookies(context))
 		ev->consent.cookie = make_cookie(ev, context);
 }
 

@@ -7,9 +7,10 @@
 
 #define COOKIES_MAX 8
 
-bool hearing_takes_cookies(const struct source *source)
+bool hearing_takes_cookies(const struct consent_context *context)
 {
-	return source->kind == SOURCE_BROWSER && source->cookies != SOURCE_COOKIES_OFF;
+	return context->signer && context->source->kind == SOURCE_BROWSER &&
+	       context->source->cookies != SOURCE_COOKIES_OFF;
 }
 
 static void ignore(struct event *ev, const struct consent_context *context, const char *statement, struct slice path)
@@ -33,7 +34,7 @@ static bool take_time(int64_t *time_ms, int64_t now_ms)
 static void hear_cookie(struct event *ev, const struct consent_context *context, struct hearing *out)
 {
 	struct slice rest = context->connection->cookies, value;
-	if (!rest.len || !hearing_takes_cookies(context->source))
+	if (!rest.len || !hearing_takes_cookies(context))
 		return;
 	for (size_t i = 0; i < COOKIES_MAX && cookies_next(&rest, context->cfg->cookies.consent_name, &value); i++) {
 		struct consent_cookie cookie;

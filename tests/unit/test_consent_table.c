@@ -129,10 +129,17 @@ static void sign(const void *keys, struct slice text, uint8_t tag[CONSENT_COOKIE
 	memcpy(tag, &hash, sizeof hash);
 }
 
+static bool verify(const void *keys, struct slice text, const uint8_t tag[CONSENT_COOKIE_TAG_BYTES])
+{
+	struct hash128 hash = hash_keyed128(keys, text);
+	return memcmp(tag, &hash, sizeof hash) == 0;
+}
+
+static const struct consent_signer signer = { &key, sign, verify };
+
 /* "analytics+ads-@3600" */
 static struct slice signed_cookie(struct slice spec)
 {
-	const struct consent_signer signer = { &key, sign, NULL };
 	struct consent_cookie_purpose purposes[8];
 	size_t count = 0, at = slice_find(spec, '@'), begin = 0;
 	int64_t time_ms = NOW_MS - strtol(spec.at + at + 1, NULL, 10) * 1000LL;
@@ -232,6 +239,7 @@ static struct event *judge(const struct row *row)
 	const struct step_context context = { .snap = snap,
 		                              .source = source,
 		                              .connection = &arrival.connection,
+		                              .signer = &signer,
 		                              .hash_key = &key,
 		                              .arena = &arena,
 		                              .received_ms = NOW_MS };
