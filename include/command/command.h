@@ -19,6 +19,9 @@ struct command_line {
 	struct {
 		const char *format, *out; /* NULL: the first format, to stdout */
 	} catalog;
+	struct {
+		const char *from, *to; /* positions or times */
+	} journal;
 	const char *only_for; /* command that one of the options given belongs to, or NULL */
 	char **arguments;     /* behind the command's name, options taken out */
 	int count;
@@ -43,7 +46,7 @@ int command_validate(const struct command_line *line);
 int command_validate_schema(const struct command_line *line);
 /* Writes the page for a data-protection officer (tracking/processing.h). */
 int command_privacy(const struct command_line *line);
-/* ls, cat, verify: reads journal files; needs no lock. */
+/* ls, cat, verify, export: reads journal files; needs no lock. */
 int command_journal(const struct command_line *line);
 
 #endif

@@ -44,6 +44,10 @@ static const struct option options[] = {
 	  offsetof(struct command_line, catalog.format), "catalog|privacy" },
 	{ "--out", "FILE", "catalog and privacy write there; default: standard output",
 	  offsetof(struct command_line, catalog.out), "catalog|privacy" },
+	{ "--from", "WHEN", "journal: from that position or time on (cat, export)",
+	  offsetof(struct command_line, journal.from), "journal" },
+	{ "--to", "WHEN", "journal: up to that position or time", offsetof(struct command_line, journal.to),
+	  "journal" },
 };
 
 static int run_serve(const struct command_line *line)
@@ -65,7 +69,7 @@ static const struct command commands[] = {
 	{ "validate", "FILE|-",
 	  "judge events, or documents by --schema, one JSON value a line; exit 1 if any is refused", 1, 1,
 	  command_validate },
-	{ "journal", "ls|cat|verify [FILE...]", "list, print or prove the journal's files", 1, INT32_MAX,
+	{ "journal", "ls|cat|verify|export [FILE...]", "list, print, prove or export the journal's files", 1, INT32_MAX,
 	  command_journal },
 	{ "catalog", "lint|diff|docs|...", "lint [DIR], diff OLD NEW, docs, types, schema EVENT: tools for the schemas",
 	  1, INT32_MAX, command_catalog },

@@ -1,4 +1,4 @@
-/* `headgate journal ls|cat|verify [FILE...]`: looks at the files as they lie there, without the lock, so also beside a
+/* `headgate journal ls|cat|verify|export [FILE...]`: looks at the files as they lie there, without the lock, so also beside a
  * running daemon, whose newest file may end in half a batch and whose oldest may vanish while we look. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,13 +6,7 @@
 #include <unistd.h>
 
 #include "command/command.h"
-#include "journal/journal.h"
-
-struct journal_sight {
-	struct journal_file_name *files;
-	size_t count;
-	bool was_named; /* on the command line */
-};
+#include "command/journal.h"
 
 static bool write_failed(struct error *err)
 {
@@ -40,10 +34,11 @@ static bool find_files(const struct command_line *line, struct journal_sight *ou
 	return ok;
 }
 
-/* Scans; a file that the daemon has removed since the listing is no error (*gone). */
-static bool scan_file(const struct journal_file_name *file, bool (*fn)(void *, const struct journal_record *),
-                      void *context, struct journal_scan *out, bool *gone, struct error *err)
+bool journal_sight_scan(const struct journal_sight *sight, size_t i,
+                        bool (*fn)(void *context, const struct journal_record *record), void *context,
+                        struct journal_scan *out, bool *gone, struct error *err)
 {
+	const struct journal_file_name *file = &sight->files[i];
 	struct stat st;
 	*gone = false;
 	if (journal_scan_file(file->path, fn, context, out, err))
@@ -52,8 +47,7 @@ static bool scan_file(const struct journal_file_name *file, bool (*fn)(void *, c
 	return false;
 }
 
-/* Nothing sound follows, no file of the lane either: what an unclean stop or a batch in progress leaves. */
-static bool is_tail(const struct journal_sight *sight, size_t i, const struct journal_scan *scan)
+bool journal_sight_is_tail(const struct journal_sight *sight, size_t i, const struct journal_scan *scan)
 {
 	return scan->damaged_bytes == 0 && scan->torn_bytes > 0 &&
 	       (i + 1 == sight->count || sight->files[i + 1].lane != sight->files[i].lane);
@@ -64,16 +58,16 @@ static const char *state_of(const struct journal_sight *sight, size_t i, const s
 	if (scan->damaged_bytes || scan->missing)
 		return "damaged";
 	if (scan->torn_bytes)
-		return is_tail(sight, i, scan) ? "torn tail" : "torn";
+		return journal_sight_is_tail(sight, i, scan) ? "torn tail" : "torn";
 	return scan->sealed ? "sealed" : "open";
 }
 
-static bool list_file(const struct journal_sight *sight, size_t i, bool *all_sound, struct error *err)
+static bool list_file(const struct journal_sight *sight, size_t i, struct journal_verdict *verdict, struct error *err)
 {
 	struct journal_scan scan;
 	bool gone;
-	if (!scan_file(&sight->files[i], NULL, NULL, &scan, &gone, err)) {
-		*all_sound = *all_sound && gone;
+	if (!journal_sight_scan(sight, i, NULL, NULL, &scan, &gone, err)) {
+		verdict->all_sound = verdict->all_sound && gone;
 		return gone || printf("%4s %12s %12s %10s %12s  %-9s %s\n", "-", "-", "-", "-", "-", "unreadable",
 		                      sight->files[i].path) > 0;
 	}
@@ -82,77 +76,109 @@ static bool list_file(const struct journal_sight *sight, size_t i, bool *all_sou
 	              (unsigned long long)scan.valid_bytes, state_of(sight, i, &scan), sight->files[i].path) > 0;
 }
 
+struct printing {
+	const struct journal_range *range;
+	struct journal_scan scan;
+	bool failed;
+};
+
 static bool put_record(void *context, const struct journal_record *record)
 {
-	bool *failed = context;
-	if (record->type == JOURNAL_GAP) {
-		*failed = printf("{\"gap\":{\"epoch\":%llu,\"first\":%llu,\"count\":%llu,\"burnt\":%s}}\n",
-		                 (unsigned long long)record->position.epoch,
-		                 (unsigned long long)record->position.counter, (unsigned long long)record->gap_count,
-		                 record->flags & JOURNAL_GAP_BURNT ? "true" : "false") < 0;
-		return !*failed;
-	}
-	*failed = fwrite(record->value.at, 1, record->value.len, stdout) != record->value.len ||
-	          putc_unlocked('\n', stdout) == EOF;
-	return !*failed;
+	struct printing *printing = context;
+	if (!journal_range_has(printing->range, printing->scan.log_id, printing->scan.lane, record))
+		return true;
+	if (record->type == JOURNAL_GAP)
+		printing->failed =
+		        printf("{\"gap\":{\"epoch\":%llu,\"first\":%llu,\"count\":%llu,\"burnt\":%s}}\n",
+		               (unsigned long long)record->position.epoch, (unsigned long long)record->position.counter,
+		               (unsigned long long)record->gap_count,
+		               record->flags & JOURNAL_GAP_BURNT ? "true" : "false") < 0;
+	else
+		printing->failed = fwrite(record->value.at, 1, record->value.len, stdout) != record->value.len ||
+		                   putc_unlocked('\n', stdout) == EOF;
+	return !printing->failed;
 }
 
 /* What cannot be printed is said on stderr, and the rest goes on. */
-static bool cat_file(const struct journal_sight *sight, size_t i, bool *all_sound, struct error *err)
+static bool cat_file(const struct journal_sight *sight, size_t i, struct journal_verdict *verdict, struct error *err)
 {
-	struct journal_scan scan;
-	bool gone, failed = false;
-	if (!scan_file(&sight->files[i], put_record, &failed, &scan, &gone, err)) {
-		*all_sound = *all_sound && gone;
+	struct printing printing = { .range = &sight->range };
+	const struct journal_scan *scan = &printing.scan;
+	bool gone;
+	if (!journal_sight_scan(sight, i, put_record, &printing, &printing.scan, &gone, err)) {
+		verdict->all_sound = verdict->all_sound && gone;
 		if (!gone)
 			fprintf(stderr, "headgate: %s\n", err->message);
 		return true;
 	}
-	if (scan.damaged_bytes || (scan.torn_bytes && !is_tail(sight, i, &scan))) {
-		*all_sound = false;
+	if (scan->damaged_bytes || (scan->torn_bytes && !journal_sight_is_tail(sight, i, scan))) {
+		verdict->all_sound = false;
 		fprintf(stderr, "headgate: %s: damaged; `headgate journal verify` tells where\n", sight->files[i].path);
 	}
-	return !failed;
+	return !printing.failed;
 }
 
-static bool verify_file(const struct journal_sight *sight, size_t i, bool *all_sound, struct error *err)
+/* How many counters lie between the file looked at before and this one, without a file. */
+static uint64_t missing_before(const struct journal_verdict *verdict, const struct journal_scan *scan)
+{
+	const struct journal_scan *before = &verdict->before;
+	if (!verdict->has_before || before->lane != scan->lane || before->epoch != scan->epoch)
+		return 0;
+	return scan->first > before->last + 1 ? scan->first - before->last - 1 : 0;
+}
+
+static bool print_verdict(const struct journal_sight *sight, size_t i, const struct journal_scan *scan,
+                          uint64_t missing)
+{
+	if (printf("%s: %s, %llu records (%llu events, %llu dead letters), %llu bytes\n", sight->files[i].path,
+	           state_of(sight, i, scan), (unsigned long long)scan->records, (unsigned long long)scan->events,
+	           (unsigned long long)scan->dead_letters, (unsigned long long)scan->valid_bytes) < 0)
+		return false;
+	for (size_t d = 0; d < scan->damage_count && d < JOURNAL_DAMAGE_MAX; d++)
+		if (printf("    %s: %llu bytes at %llu\n", scan->damage[d].torn ? "torn" : "damaged",
+		           (unsigned long long)scan->damage[d].length, (unsigned long long)scan->damage[d].offset) < 0)
+			return false;
+	if (scan->missing && printf("    %llu counters without a record\n", (unsigned long long)scan->missing) < 0)
+		return false;
+	return !missing || printf("    %llu counters before it are in no file\n", (unsigned long long)missing) > 0;
+}
+
+static bool verify_file(const struct journal_sight *sight, size_t i, struct journal_verdict *verdict, struct error *err)
 {
 	struct journal_scan scan;
-	const char *path = sight->files[i].path;
 	bool gone;
-	if (!scan_file(&sight->files[i], NULL, NULL, &scan, &gone, err)) {
-		*all_sound = *all_sound && gone;
-		return gone || printf("%s: %s\n", path, err->message) > 0;
+	if (!journal_sight_scan(sight, i, NULL, NULL, &scan, &gone, err)) {
+		verdict->all_sound = verdict->all_sound && gone;
+		verdict->has_before = false;
+		return gone || printf("%s: %s\n", sight->files[i].path, err->message) > 0;
 	}
-	bool sound = !scan.damaged_bytes && !scan.missing && (!scan.torn_bytes || is_tail(sight, i, &scan));
-	*all_sound = *all_sound && sound;
-	if (printf("%s: %s, %llu records (%llu events, %llu dead letters), %llu bytes\n", path,
-	           state_of(sight, i, &scan), (unsigned long long)scan.records, (unsigned long long)scan.events,
-	           (unsigned long long)scan.dead_letters, (unsigned long long)scan.valid_bytes) < 0)
-		return false;
-	for (size_t d = 0; d < scan.damage_count && d < JOURNAL_DAMAGE_MAX; d++)
-		if (printf("    %s: %llu bytes at %llu\n", scan.damage[d].torn ? "torn" : "damaged",
-		           (unsigned long long)scan.damage[d].length, (unsigned long long)scan.damage[d].offset) < 0)
-			return false;
-	return scan.missing == 0 ||
-	       printf("    %llu counters without a record\n", (unsigned long long)scan.missing) > 0;
+	uint64_t missing = missing_before(verdict, &scan);
+	bool sound = !scan.damaged_bytes && !scan.missing && !missing &&
+	             (!scan.torn_bytes || journal_sight_is_tail(sight, i, &scan));
+	verdict->all_sound = verdict->all_sound && sound;
+	verdict->before = scan;
+	verdict->has_before = !sight->was_named; /* of files that were named the order is anybody's */
+	return print_verdict(sight, i, &scan, missing);
 }
 
 static const struct word {
 	const char *name, *head;
-	bool (*file)(const struct journal_sight *sight, size_t i, bool *all_sound, struct error *err);
+	bool (*file)(const struct journal_sight *sight, size_t i, struct journal_verdict *verdict, struct error *err);
+	bool has_range;
 } words[] = {
-	{ "ls", "lane        epoch        first    records        bytes  state     file\n", list_file },
-	{ "cat", "", cat_file },
-	{ "verify", "", verify_file },
+	{ "ls", "lane        epoch        first    records        bytes  state     file\n", list_file, false },
+	{ "cat", "", cat_file, true },
+	{ "verify", "", verify_file, false },
+	{ "export", "", journal_export_file, true },
 };
 
-static bool run_word(const struct word *word, const struct journal_sight *sight, bool *all_sound, struct error *err)
+static bool run_word(const struct word *word, const struct journal_sight *sight, struct journal_verdict *verdict,
+                     struct error *err)
 {
 	if (fputs(word->head, stdout) < 0)
 		return write_failed(err);
 	for (size_t i = 0; i < sight->count; i++)
-		if (!word->file(sight, i, all_sound, err))
+		if (!word->file(sight, i, verdict, err))
 			return write_failed(err);
 	return fflush(stdout) == 0 ? true : write_failed(err);
 }
@@ -166,22 +192,32 @@ static bool are_there(const struct journal_sight *sight, struct error *err)
 	return true;
 }
 
+static const struct word *find_word(const char *name)
+{
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcmp(name, words[i].name) == 0)
+			return &words[i];
+	return NULL;
+}
+
 int command_journal(const struct command_line *line)
 {
 	struct error err = { 0 };
 	struct journal_sight sight = { 0 };
-	const struct word *word = NULL;
-	bool all_sound = true;
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		if (strcmp(line->arguments[0], words[i].name) == 0)
-			word = &words[i];
+	struct journal_verdict verdict = { .all_sound = true };
+	const struct word *word = find_word(line->arguments[0]);
+	bool ranged = line->journal.from || line->journal.to;
+	if (!word && strcmp(line->arguments[0], "replay") == 0)
+		return command_usage("journal replay is not part of this version");
 	if (!word)
-		return strcmp(line->arguments[0], "export") == 0 || strcmp(line->arguments[0], "replay") == 0
-		               ? command_usage("journal %s is not part of this version", line->arguments[0])
-		               : command_usage("expected: headgate journal ls|cat|verify [FILE...]");
-	bool ok = find_files(line, &sight, &err) && are_there(&sight, &err) && run_word(word, &sight, &all_sound, &err);
+		return command_usage("expected: headgate journal ls|cat|verify|export [FILE...]");
+	if (ranged && !word->has_range)
+		return command_usage("journal %s looks at whole files: no --from or --to", word->name);
+	if (!journal_range_parse(line->journal.from, line->journal.to, &sight.range, &err))
+		return command_usage("%s", err.message);
+	bool ok = find_files(line, &sight, &err) && are_there(&sight, &err) && run_word(word, &sight, &verdict, &err);
 	free(sight.files);
 	if (!ok)
 		return command_fail(&err);
-	return all_sound ? 0 : error_exit_code(ERROR_DATA);
+	return verdict.all_sound ? 0 : error_exit_code(ERROR_DATA);
 }

@@ -1,7 +1,7 @@
 // The command line: exit codes, and that a second process keeps its hands off.
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -118,6 +118,61 @@ test('journal ls, cat and verify read while the daemon runs', async (t) => {
 	const cat = await run(['journal', 'cat', ...configOf(hg)]);
 	assert.equal(cat.code, 0, cat.stderr);
 	assert.ok(cat.stdout.includes(event.event_id));
+});
+
+test('journal export: every record with its position, within a range, also beside the daemon', async (t) => {
+	const hg = await headgate(t, { config: { lanes: 1, kafka: { 'bootstrap.servers': '127.0.0.1:9' } } });
+	const lines = async (...args) => {
+		const result = await run(['journal', 'export', ...configOf(hg), ...args]);
+		assert.equal(result.code, 0, result.stderr);
+		return result.stdout.split('\n').filter(Boolean).map((l) => JSON.parse(l));
+	};
+	const first = pageView({ user_id: 'u-1' }), second = purchase();
+	await hg.post(first);
+	await new Promise((done) => setTimeout(done, 5));
+	await hg.post([second, { ...pageView(), event: 'no_such_event' }]);
+	const all = await lines();
+	assert.deepEqual(all.map((l) => l.type), ['event', 'event', 'dead_letter']);
+	const { log_id: logId, epoch } = (await hg.status()).journal;
+	assert.deepEqual(all.map((l) => l.position), [1, 2, 3].map((n) => `${logId}/0/${epoch}/${n}`));
+	assert.deepEqual(all.map((l) => l.value.position), all.map((l) => l.position));
+	assert.equal(all[0].topic, 'headgate.events');
+	assert.equal(all[0].key, 'u-1');
+	assert.equal(all[0].headers.ce_id, first.event_id);
+	assert.equal(all[0].value.event_id, first.event_id);
+	assert.equal(all[2].topic, 'headgate.rejected');
+	const positions = (list) => list.map((l) => Number(l.position.split('/')[3]));
+	assert.deepEqual(positions(await lines('--from', all[1].position)), [2, 3]);
+	assert.deepEqual(positions(await lines('--to', all[1].position)), [1, 2]);
+	assert.deepEqual(positions(await lines('--from', all[1].received_at)), [2, 3]);
+	assert.deepEqual(positions(await lines('--to', String(Date.parse(all[0].received_at)))), [1]);
+	assert.deepEqual(await lines('--from', `${logId}/1/${epoch}/1`), [], 'another lane');
+	assert.equal((await run(['journal', 'cat', ...configOf(hg), '--from', all[2].position])).stdout.trim().split('\n').length, 1);
+	for (const wrong of [['export', '--from', 'yesterday'], ['export', '--from', all[1].position, '--to', all[0].position], ['ls', '--from', all[0].position]])
+		assert.equal((await run(['journal', ...wrong, ...configOf(hg)])).code, 64, wrong.join(' '));
+});
+
+test('journal verify and export tell of a file that is gone and of damage: 65', async (t) => {
+	const hg = await headgate(t, { config: { lanes: 1, journal: { file_bytes: '256KiB' }, kafka: { 'bootstrap.servers': '127.0.0.1:9' } } });
+	for (let i = 0; i < 30; i++) await hg.post(pageView({ properties: { pad: 'x'.repeat(30_000) } }));
+	await hg.sigterm();
+	const dir = join(hg.dataDir, 'journal/0'), files = readdirSync(dir).filter((f) => f.endsWith('.log')).sort();
+	assert.ok(files.length >= 4, files.join(' '));
+	assert.equal((await run(['journal', 'verify', ...configOf(hg)])).code, 0);
+	const damaged = join(dir, files[0]), bytes = readFileSync(damaged);
+	bytes.fill(0xff, 60_000, 60_100);
+	writeFileSync(damaged, bytes);
+	rmSync(join(dir, files[2]));
+	const verify = await run(['journal', 'verify', ...configOf(hg)]);
+	assert.equal(verify.code, 65);
+	assert.match(verify.stdout, /damaged: \d+ bytes at \d+/);
+	assert.match(verify.stdout, /1 counters without a record/);
+	assert.match(verify.stdout, /\d counters before it are in no file/);
+	const exported = await run(['journal', 'export', ...configOf(hg)]);
+	assert.equal(exported.code, 65);
+	const lost = exported.stdout.split('\n').filter(Boolean).map((l) => JSON.parse(l)).filter((l) => l.type === 'gap');
+	assert.deepEqual(lost.map((l) => [l.count, l.reason]), [[1, 'lost']]);
+	await hg.restart();
 });
 
 test('a start that is killed early leaves nothing that stops the next one', async (t) => {
