@@ -34,13 +34,14 @@ struct visitor_context {
 
 /* All zero before the first event. Must not move: events borrow its ids. */
 struct visitor {
-	bool is_read;       /* the cookies were looked at */
-	bool has_id;        /* by its cookie, or a new one */
-	bool is_new;        /* no cookie told of this visitor */
-	bool is_id_stale;   /* the cookie must be set (anew) */
-	bool has_session;   /* decided for the whole request: all its events share one visit */
-	bool is_start_told; /* an event carries session.start */
-	uint16_t id_day;    /* days since 1970 when the id's cookie was issued */
+	bool is_read;        /* the cookies were looked at */
+	bool has_id;         /* by its cookie, or a new one */
+	bool is_new;         /* no cookie told of this visitor */
+	bool is_id_stale;    /* the cookie must be set (anew) */
+	bool has_session;    /* decided for the whole request: all its events share one visit */
+	bool is_visit_stale; /* the visit's cookie is signed with an older secret */
+	bool is_start_told;  /* an event carries session.start */
+	uint16_t id_day;     /* days since 1970 when the id's cookie was issued */
 	char id[UUID_TEXT_BYTES];
 	struct session session;
 	enum session_step step;

@@ -153,6 +153,7 @@ static void read_session(struct visitor *visitor, const struct visitor_context *
 	                        state, sizeof state);
 	if (which < 0)
 		return;
+	visitor->is_visit_stale = which > 0;
 	session->last_ms = (int64_t)get_number(state, 6);
 	session->number = (uint32_t)get_number(state + 6, 4);
 	session->campaign = (uint32_t)get_number(state + 10, 4);
@@ -203,6 +204,8 @@ static void decide_session(struct visitor *visitor, const struct visitor_context
 		                             .day_of = cfg->session.midnight ? clock_local_day : NULL };
 	uint32_t campaign = rules.by_campaign ? campaign_of(ev) : 0;
 	visitor->step = session_advance(&visitor->session, &rules, campaign, context->now_ms);
+	if (visitor->step == SESSION_UNCHANGED && visitor->is_visit_stale)
+		visitor->step = SESSION_NOTED;
 	visitor->has_session = true;
 	if (visitor->is_new)
 		visitor->session.number = 1;

@@ -95,7 +95,7 @@ void visit_answer(const struct visits *visits, struct request *req)
 	if (req->source->kind == SOURCE_SERVER || req->route->dry || req->verdicts.result != PROTOCOL_OK)
 		return;
 	const struct event *update = find_update(req);
-	bool is_refused = update && keeps_ids(update) && state_of_id(update) == CONSENT_DENIED;
+	bool is_refused = update && state_of_id(update) == CONSENT_DENIED;
 	if (!is_refused)
 		tell_ids(req, &req->identity);
 	if (!req->visitor)
