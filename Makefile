@@ -61,7 +61,7 @@ $(B)/src/config/embedded.o: config/headgate.jsonc
 $(B)/src/catalog/metaschema.o: $(wildcard src/catalog/metaschemas/*.json)
 
 $(B)/libheadgate.a: $(LIBOBJ)
-	@ar rcs $@.$$$$ $^ && mv -f $@.$$$$ $@ # two makes may do it at once
+	@ar rcs $@.$$$$ $^ && mv -f $@.$$$$ $@ 
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)

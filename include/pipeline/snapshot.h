@@ -7,6 +7,7 @@
 #include "config/config.h"
 #include "event/event.h"
 
+struct enrich_rules;
 struct shape_rules;
 
 struct snapshot {
@@ -14,7 +15,8 @@ struct snapshot {
 	uint64_t generation;
 	struct config *cfg;
 	struct catalog *cat;
-	struct shape_rules *shape_rules; /* of both, for privacy */
+	struct shape_rules *shape_rules;   /* of both, for privacy */
+	struct enrich_rules *enrich_rules; /* of the config */
 	/* metric series of headgate_events_total: [source][event, the last is "other"][verdict] */
 	uint32_t *event_series;
 	/* of headgate_consent_total: [source][applied][basis], 1 + series, 0 until the first is counted */

@@ -8,6 +8,8 @@
 #include "pipeline/snapshot.h"
 #include "privacy/consent_cookie.h"
 
+struct device_cache;
+
 enum step_outcome { STEP_PASS, STEP_DROP, STEP_REJECT };
 
 struct step_context {
@@ -20,6 +22,7 @@ struct step_context {
 	struct slice idempotency_key;
 	const struct hash_key *hash_key;
 	struct arena *arena;
+	struct device_cache *devices; /* the lane's; NULL: none */
 	int64_t received_ms;
 	bool dry;
 	bool translates; /* foreign names by the catalog's aliases */

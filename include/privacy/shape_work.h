@@ -14,8 +14,8 @@ struct shape_marks {
 struct shape_rules {
 	struct arena arena;
 	struct shape_marks user, context;
-	struct url_names click_ids; /* of the configuration */
-	struct url_names ad_ids;    /* ids of advertising platforms, and click ids under other names */
+	struct name_set click_ids; /* of the configuration */
+	struct name_set ad_ids;    /* ids of advertising platforms, and click ids under other names */
 };
 
 struct shape {

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "identity/device.h"
 #include "journal/journal.h"
 #include "pipeline/copies.h"
 #include "pipeline/seal.h"
@@ -24,6 +25,7 @@ struct pipeline {
 	struct journal_writer *writer;
 	const struct hash_key *hash_key;
 	struct seal seal;
+	struct device_cache *devices;
 	struct visits visits;
 	struct request *first, *last; /* submitted in this turn, not committed */
 	_Atomic(struct dedup_waiter *) mailbox;
@@ -57,6 +59,7 @@ struct pipeline *pipeline_create(const struct pipeline_options *options, struct 
 	}
 	visitor_series_init(&pipeline->visits.series);
 	seal_init(&pipeline->seal, options->journal, options->lane);
+	pipeline->devices = device_cache_create();
 	pipeline->dead_over_series = metrics_series1(METRIC_DEAD_LETTERS, "over_budget");
 	for (int r = 0; r < REASON_count; r++)
 		pipeline->reason_series[r] =
@@ -72,6 +75,7 @@ void pipeline_destroy(struct pipeline **pipeline)
 		return;
 	close((*pipeline)->mailbox_fd);
 	seal_fini(&(*pipeline)->seal);
+	device_cache_destroy(&(*pipeline)->devices);
 	free(*pipeline);
 	*pipeline = NULL;
 }
@@ -276,6 +280,7 @@ static void judge_all(struct pipeline *pipeline, struct request *req)
 		                              .idempotency_key = req->idempotency_key,
 		                              .hash_key = pipeline->hash_key,
 		                              .arena = req->arena,
+		                              .devices = pipeline->devices,
 		                              .received_ms = req->received_ms,
 		                              .dry = req->route->dry,
 		                              .translates =

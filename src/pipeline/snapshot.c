@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/metrics.h"
+#include "pipeline/enrich.h"
 #include "privacy/shape.h"
 #include "tracking/lint.h"
 
@@ -41,7 +42,9 @@ struct snapshot *snapshot_create(struct config *cfg, struct catalog *cat, struct
 		error_set(err, ERROR_MEMORY, "no memory for a snapshot of config and catalog");
 	else
 		rules = shape_rules_create(cfg, cat, err);
-	if (!rules) {
+	struct enrich_rules *enrich_rules = rules ? enrich_rules_create(cfg, err) : NULL;
+	if (!enrich_rules) {
+		shape_rules_destroy(&rules);
 		free(snap);
 		free(table);
 		free((void *)(uintptr_t)consent);
@@ -53,6 +56,7 @@ struct snapshot *snapshot_create(struct config *cfg, struct catalog *cat, struct
 	snap->cfg = cfg;
 	snap->cat = cat;
 	snap->shape_rules = rules;
+	snap->enrich_rules = enrich_rules;
 	snap->event_series = table;
 	snap->consent_series = consent;
 	resolve_series(snap);
@@ -72,6 +76,7 @@ void snapshot_release(struct snapshot **snap)
 	if (!gone || atomic_fetch_sub_explicit(&gone->references, 1, memory_order_acq_rel) != 1)
 		return;
 	shape_rules_destroy(&gone->shape_rules);
+	enrich_rules_destroy(&gone->enrich_rules);
 	catalog_destroy(&gone->cat);
 	config_destroy(&gone->cfg);
 	free(gone->event_series);

@@ -6,6 +6,7 @@
 #include "base/uuid.h"
 #include "catalog/money.h"
 #include "catalog/normalise.h"
+#include "pipeline/enrich.h"
 #include "pipeline/visit.h"
 #include "privacy/consent.h"
 #include "privacy/shape.h"
@@ -266,6 +267,7 @@ void steps_judge(const struct step_context *context, struct event *ev)
 		                           .rules = context->snap->shape_rules,
 		                           .hash_key = context->hash_key,
 		                           .arena = context->arena,
+		                           .agent_family = enrich_event(context, ev),
 		                           .dry = context->dry };
 	privacy_shape(&facts, ev);
 }

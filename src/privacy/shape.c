@@ -49,11 +49,10 @@ struct shape_rules *shape_rules_create(const struct config *cfg, const struct ca
 	arena_init(&rules->arena, 1 << 20);
 	const struct schema *user = catalog_user(cat), *context = catalog_context(cat);
 	const struct slices *click_ids = &cfg->context.click_ids;
-	bool ok =
-	        (!user || program_collect_pii(user, &rules->arena, &rules->user.at, &rules->user.count)) &&
-	        (!context || program_collect_pii(context, &rules->arena, &rules->context.at, &rules->context.count)) &&
-	        url_names_init(&rules->click_ids, click_ids->at, click_ids->count, &rules->arena) &&
-	        url_names_init(&rules->ad_ids, ad_ids, sizeof ad_ids / sizeof ad_ids[0], &rules->arena);
+	bool ok = (!user || program_collect_pii(user, &rules->arena, &rules->user.at, &rules->user.count)) &&
+	          (!context || program_collect_pii(context, &rules->arena, &rules->context.at, &rules->context.count));
+	name_set_init(&rules->click_ids, click_ids->at, click_ids->count);
+	name_set_init(&rules->ad_ids, ad_ids, sizeof ad_ids / sizeof ad_ids[0]);
 	if (ok && normal_phone_knows(cfg->privacy.phone_country))
 		return rules;
 	if (ok)

@@ -19,6 +19,7 @@ static const struct slice stripped_page[] = { NAME("url"),  NAME("referrer"),   
 	                                      NAME("host"), NAME("referrer_class"), NAME("landing") };
 static const struct slice stripped_device[] = { NAME("class"), NAME("os"), NAME("browser"), NAME("model"),
 	                                        NAME("brand") };
+static const struct slice stripped_campaign[] = { NAME("source"), NAME("medium"), NAME("name"), NAME("id") };
 static const struct slice raw_consent[] = { NAME("tcf"),        NAME("gpp"), NAME("gpp_sid"),
 	                                    NAME("us_privacy"), NAME("gcs"), NAME("gcd") };
 
@@ -52,8 +53,7 @@ static void remove_named(struct shape *shape, uint32_t object, const struct slic
 
 static bool is_ad_name(const struct shape *shape, struct slice name)
 {
-	return url_names_have(&shape->facts->rules->click_ids, name) ||
-	       url_names_have(&shape->facts->rules->ad_ids, name);
+	return name_set_has(&shape->facts->rules->click_ids, name) || name_set_has(&shape->facts->rules->ad_ids, name);
 }
 
 /* Beginnings such as "n_" are those of parameters; a member of that name is somebody's count. */
@@ -63,8 +63,8 @@ static bool is_ad_member(const struct shape *shape, uint32_t key)
 	struct slice name = json_inner(doc, key);
 	if (doc->nodes[key].flags & JSON_FLAG_ESCAPED)
 		name = json_string(doc, key, shape->facts->arena);
-	return name_table_find(&shape->facts->rules->click_ids.exact, name) != NAME_TABLE_NONE ||
-	       url_names_have(&shape->facts->rules->ad_ids, name);
+	return name_set_has_exact(&shape->facts->rules->click_ids, name) ||
+	       name_set_has(&shape->facts->rules->ad_ids, name);
 }
 
 /* One of the person's ids, or what `user` says, as the value of something else. */
@@ -144,6 +144,7 @@ static void strip_context(struct shape *shape, uint32_t context)
 	keep_only(shape, context, stripped_context, COUNT(stripped_context));
 	uint32_t page = json_get(doc, context, SLICE("page"));
 	keep_only(shape, page, stripped_page, COUNT(stripped_page));
+	keep_only(shape, json_get(doc, context, SLICE("campaign")), stripped_campaign, COUNT(stripped_campaign));
 	keep_only(shape, json_get(doc, context, SLICE("device")), stripped_device, COUNT(stripped_device));
 	strip_below(shape, context);
 	cut_referrer(shape, page);

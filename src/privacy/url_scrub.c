@@ -1,5 +1,6 @@
 #include "privacy/url_scrub.h"
 
+#include "base/query.h"
 #include "base/uuid.h"
 
 #define SCHEME_BYTES_MAX 32
@@ -81,59 +82,19 @@ void url_write_stripped(struct slice url, struct buffer *out)
 	}
 }
 
-bool url_names_init(struct url_names *to, const struct slice *names, size_t count, struct arena *arena)
-{
-	struct slice *exact = arena_array(arena, count + 1, sizeof *exact);
-	struct slice *prefixes = arena_array(arena, count + 1, sizeof *prefixes);
-	size_t exact_count = 0;
-	*to = (struct url_names) { .prefixes = prefixes };
-	if (!exact || !prefixes)
-		return false;
-	for (size_t i = 0; i < count; i++) {
-		unsigned char first = (unsigned char)names[i].at[0];
-		to->firsts[first / 64] |= UINT64_C(1) << first % 64;
-		if (names[i].len > 1 && names[i].at[names[i].len - 1] == '*')
-			prefixes[to->prefix_count++] = (struct slice) { names[i].at, names[i].len - 1 };
-		else
-			exact[exact_count++] = names[i];
-	}
-	return name_table_init(&to->exact, exact, exact_count, arena);
-}
-
-bool url_names_have(const struct url_names *names, struct slice name)
-{
-	if (!name.len || !(names->firsts[(unsigned char)name.at[0] / 64] >> (unsigned char)name.at[0] % 64 & 1))
-		return false;
-	if (name_table_find(&names->exact, name) != NAME_TABLE_NONE)
-		return true;
-	for (size_t i = 0; i < names->prefix_count; i++)
-		if (slice_starts(name, names->prefixes[i]))
-			return true;
-	return false;
-}
-
-struct slice url_next_parameter(struct slice *rest)
-{
-	size_t end = find_any(*rest, 0, "&#?");
-	struct slice parameter = { rest->at, end };
-	rest->at += end < rest->len ? end + 1 : end;
-	rest->len -= end < rest->len ? end + 1 : end;
-	return parameter;
-}
-
-static bool is_named(struct slice parameter, const struct url_names *names)
+static bool is_named(struct slice parameter, const struct name_set *names)
 {
 	parameter.len = slice_find(parameter, '=');
-	return url_names_have(names, parameter);
+	return name_set_has(names, parameter);
 }
 
-bool url_write_without(struct slice url, const struct url_names *names, struct buffer *out)
+bool url_write_without(struct slice url, const struct name_set *names, struct buffer *out)
 {
 	size_t query = find_any(url, 0, "?#");
-	struct slice rest = { url.at + query, url.len - query };
+	struct slice rest = query_of_url(url), name, value;
 	bool has = false;
-	while (rest.len && !has)
-		has = is_named(url_next_parameter(&rest), names);
+	while (!has && query_next(&rest, &name, &value))
+		has = name_set_has(names, name);
 	if (!has)
 		return false;
 	buffer_append(out, (struct slice) { url.at, query });

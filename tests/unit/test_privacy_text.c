@@ -204,7 +204,7 @@ static void test_parameters(void **state)
 {
 	(void)state;
 	struct arena arena;
-	struct url_names names;
+	struct name_set names;
 	static const struct slice click_ids[] = { { "gclid", 5 }, { "NaPm", 4 }, { "n_*", 3 } };
 	static const struct {
 		const char *url, *expected;
@@ -218,7 +218,7 @@ static void test_parameters(void **state)
 		{ "https://a/p", NULL },
 	};
 	arena_init(&arena, 1 << 20);
-	assert_true(url_names_init(&names, click_ids, COUNT(click_ids), &arena));
+	name_set_init(&names, click_ids, COUNT(click_ids));
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct buffer out;
 		buffer_init(&out, &arena);
