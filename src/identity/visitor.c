@@ -177,7 +177,6 @@ static void read_cookies(struct visitor *visitor, const struct visitor_context *
 	if (is_due)
 		visitor->id_day = today(context);
 	visitor->is_id_stale = is_due || which > 0;
-	read_session(visitor, context);
 }
 
 static void make_id(struct visitor *visitor, const struct visitor_context *context)
@@ -196,8 +195,11 @@ static uint32_t campaign_of(const struct event *ev)
 	return node && json_type_of(ev->doc, node) == JSON_STRING ? session_campaign(json_inner(ev->doc, node)) : 0;
 }
 
+/* Only for an event that names no visit itself: the cookie is not looked at before. */
 static void decide_session(struct visitor *visitor, const struct visitor_context *context, const struct event *ev)
 {
+	if (!visitor->is_new)
+		read_session(visitor, context);
 	const struct config *cfg = context->cfg;
 	const struct session_rules rules = { .timeout_ms = cfg->session.timeout_ms,
 		                             .by_campaign = cfg->session.campaign,

@@ -86,21 +86,19 @@ static void replace_id(struct shape *shape, uint32_t node, struct slice text)
 }
 
 /* True if something was found; *text is then a copy without it. */
-static bool redact(struct shape *shape, struct slice *text, bool with_emails, bool barcodes)
+static bool redact(struct shape *shape, struct slice *text, bool with_emails, bool barcodes, struct redact_found *found)
 {
-	struct redact_found found = { 0 };
 	struct slice copy = arena_copy(shape->facts->arena, *text);
 	char *to = (char *)(uintptr_t)copy.at;
 	if (!to)
 		return false;
-	redact_digits(to, copy.len, year_of(shape->ev), barcodes, &found);
+	*found = (struct redact_found) { 0 };
+	redact_digits(to, copy.len, year_of(shape->ev), barcodes, found);
 	if (with_emails)
-		copy.len = redact_emails(to, copy.len, &found);
+		copy.len = redact_emails(to, copy.len, found);
 	bool any = false;
-	for (int kind = 0; kind < REDACT_count; kind++) {
-		shape->found.count[kind] += found.count[kind];
-		any = any || found.count[kind];
-	}
+	for (int kind = 0; kind < REDACT_count; kind++)
+		any = any || found->count[kind];
 	*text = copy;
 	return any;
 }
@@ -110,6 +108,12 @@ static bool looks_for_emails(const struct event *ev, uint32_t node)
 	return (is_within(ev, node, EVENT_MEMBER_PROPERTIES) || is_within(ev, node, EVENT_MEMBER_CONTEXT) ||
 	        is_within(ev, node, EVENT_MEMBER_USER)) &&
 	       !event_edit_find(ev, node);
+}
+
+static void add_found(struct shape *shape, const struct redact_found *found)
+{
+	for (int kind = 0; kind < REDACT_count; kind++)
+		shape->found.count[kind] += found->count[kind];
 }
 
 static void redact_node(struct shape *shape, uint32_t node)
@@ -122,9 +126,18 @@ static void redact_node(struct shape *shape, uint32_t node)
 	struct slice text = is_number ? json_raw(doc, node)
 	                    : is_key  ? json_string(doc, node, shape->facts->arena)
 	                              : shape_text(shape, node);
-	if (!text.at ||
-	    !redact(shape, &text, !is_number && looks_for_emails(ev, node), !is_key && allows_barcodes(ev, node)))
+	struct redact_found found;
+	struct slice plain = text;
+	bool with_emails = text.at && !is_number && looks_for_emails(ev, node);
+	if (!text.at || !redact(shape, &text, with_emails, false, &found))
 		return;
+	/* only now is the name looked at: hardly any event comes so far */
+	if (found.count[REDACT_RESIDENT_NUMBER] && !is_key && allows_barcodes(ev, node)) {
+		text = plain;
+		if (!redact(shape, &text, with_emails, true, &found))
+			return;
+	}
+	add_found(shape, &found);
 	if (is_key) {
 		shape_remove(shape, node + 1);
 		return;
@@ -178,9 +191,12 @@ void shape_redact_errors(struct shape *shape)
 		for (size_t t = 0; t < sizeof texts / sizeof texts[0]; t++) {
 			size_t at = 0, begin;
 			struct slice text = *texts[t];
+			struct redact_found found;
 			if ((redact_next_digits(text, &at, &begin) || redact_next_at(text, 0) < text.len) &&
-			    redact(shape, &text, true, false))
+			    redact(shape, &text, true, false, &found)) {
+				add_found(shape, &found);
 				*texts[t] = text;
+			}
 		}
 	}
 }

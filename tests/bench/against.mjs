@@ -4,12 +4,13 @@
 // granted; the order changes with each round. SCHEMAS: the other's catalog, if it cannot read this one.
 //   ratio   events a second of this build / of the other, median of the rounds
 //   cpu     user and system time of the daemon per event, all threads, until it has caught up
+// The browser is one that returns: it sends the cookies that it got. BENCH_FIRST=1: one that never has any.
 // BENCH_SECONDS (4), BENCH_ROUNDS (7), BENCH_BATCH (1), BENCH_CONNECTIONS (64).
 import { execFile, execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { Headgate, binary, build, root } from '../integration/lib/headgate.mjs';
+import { Headgate, binary, build, pageView, root } from '../integration/lib/headgate.mjs';
 
 const [other, schemas] = process.argv.slice(2).map((p) => resolve(p));
 if (!other) throw new Error('usage: against.mjs OTHER/headgate [SCHEMAS]');
@@ -28,9 +29,14 @@ function cpuSeconds(pid) {
 	const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ');
 	return (Number(fields[11]) + Number(fields[12])) / TICKS;
 }
+// What a browser would send from now on; an earlier build sets none.
+async function cookieOf(hg) {
+	const answer = await hg.post({ ...pageView(), consent: { analytics: 'granted', ads: 'granted' } });
+	return process.env.BENCH_FIRST ? '' : (answer.headers['set-cookie'] ?? []).map((c) => c.split(';')[0]).join('; ');
+}
 async function load(hg, seconds) {
 	const before = cpuSeconds(hg.pid);
-	const { stdout } = await run(join(build, 'bench/load'), ['--port', hg.port, '--granted', '--seconds', seconds, '--connections', number('BENCH_CONNECTIONS', 64), '--batch', number('BENCH_BATCH', 1)].map(String));
+	const { stdout } = await run(join(build, 'bench/load'), ['--port', hg.port, '--granted', '--seconds', seconds, '--connections', number('BENCH_CONNECTIONS', 64), '--batch', number('BENCH_BATCH', 1), ...(hg.cookie ? ['--cookie', hg.cookie] : [])].map(String));
 	const words = stdout.trim().split(' ');
 	const told = Object.fromEntries(words.flatMap((w, i) => (i % 2 ? [] : [[w, Number(words[i + 1])]])));
 	if (told.errors) throw new Error(`${told.errors} errors`);
@@ -41,6 +47,8 @@ async function load(hg, seconds) {
 const pair = { this: await start('this', binary, join(root, 'schemas')), other: await start('other', other, schemas ?? join(root, 'schemas')) };
 const rounds = [];
 try {
+	for (const hg of Object.values(pair)) hg.cookie = await cookieOf(hg);
+	pair.other.cookie ||= pair.this.cookie;
 	for (const hg of Object.values(pair)) await load(hg, 1);
 	for (let i = 0; i < ROUNDS; i++) {
 		const round = {};

@@ -3,10 +3,11 @@
  * order_id that no other event of any run has. A batch is an array of such events.
  *
  *   load --port P [--connections 64] [--batch 1] [--seconds 5] [--key dev] [--rate R] [--acked FILE] [--once]
- *        [--hold] [--granted]
+ *        [--hold] [--cookie TEXT] [--granted]
  *
  * --rate R      starts at most R requests a second, over all connections; 0 (default): as many as are answered.
  * --acked FILE  appends the event_id of every event answered "accepted", one a line, for tests that kill the server.
+ * --cookie TEXT the header Cookie of each request, as a returning browser sends it.
  * --granted     ads are granted too, instead of denied: the event is kept whole.
  * --once        one request per connection; --hold keeps the connections open after that until stdin ends.
  * Prints one line: requests N events N seconds S requests_per_second R events_per_second E p50_us N p99_us N errors N.
@@ -63,7 +64,7 @@ struct options {
 	uint16_t port;
 	unsigned connections, batch;
 	double seconds, rate;
-	const char *key, *acked_path;
+	const char *key, *acked_path, *cookie;
 	bool once, hold, granted;
 };
 
@@ -165,12 +166,13 @@ static void hex_write(uint64_t number, unsigned digits, char *dst)
 static void request_prepare(struct connection *c)
 {
 	size_t body = opt.batch == 1 ? EVENT_SIZE : (size_t)opt.batch * (EVENT_SIZE + 1) + 1;
-	char head[512];
+	char head[1024];
 	int head_size = snprintf(head, sizeof(head),
 	                         "POST /v1/events HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nContent-Type: application/json\r\n"
 	                         "X-Write-Key: %s\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) load/1\r\n"
-	                         "Content-Length: %zu\r\n\r\n",
-	                         opt.port, opt.key, body);
+	                         "%s%s%sContent-Length: %zu\r\n\r\n",
+	                         opt.port, opt.key, opt.cookie ? "Cookie: " : "", opt.cookie ? opt.cookie : "",
+	                         opt.cookie ? "\r\n" : "", body);
 	c->request_size = (size_t)head_size + body;
 	c->request = malloc(c->request_size + 1);
 	if (c->request == NULL || head_size >= (int)sizeof(head))
@@ -388,12 +390,10 @@ static void run(uint64_t deadline_us)
 static void options_read(int argc, char **argv)
 {
 	static const struct option table[] = {
-		{ "port", 1, NULL, 'p' },  { "connections", 1, NULL, 'c' },
-		{ "batch", 1, NULL, 'b' }, { "seconds", 1, NULL, 's' },
-		{ "key", 1, NULL, 'k' },   { "rate", 1, NULL, 'r' },
-		{ "acked", 1, NULL, 'a' }, { "once", 0, NULL, 'o' },
-		{ "hold", 0, NULL, 'h' },  { "granted", 0, NULL, 'g' },
-		{ NULL, 0, NULL, 0 },
+		{ "port", 1, NULL, 'p' },    { "connections", 1, NULL, 'c' }, { "batch", 1, NULL, 'b' },
+		{ "seconds", 1, NULL, 's' }, { "key", 1, NULL, 'k' },         { "rate", 1, NULL, 'r' },
+		{ "acked", 1, NULL, 'a' },   { "once", 0, NULL, 'o' },        { "hold", 0, NULL, 'h' },
+		{ "granted", 0, NULL, 'g' }, { "cookie", 1, NULL, 'i' },      { NULL, 0, NULL, 0 },
 	};
 	for (int c; (c = getopt_long(argc, argv, "", table, NULL)) != -1;) {
 		if (c == 'p')
@@ -414,6 +414,8 @@ static void options_read(int argc, char **argv)
 			opt.once = true;
 		else if (c == 'h')
 			opt.hold = true;
+		else if (c == 'i')
+			opt.cookie = optarg;
 		else if (c == 'g')
 			opt.granted = true;
 		else
