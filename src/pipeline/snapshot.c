@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "base/metrics.h"
 #include "pipeline/enrich.h"
 #include "privacy/shape.h"
@@ -27,6 +28,26 @@ static void resolve_series(struct snapshot *snap)
 				*to = v == VERDICT_PENDING ? 0 : metrics_series(METRIC_EVENTS, labels);
 			}
 		}
+	}
+}
+
+static bool is_purpose(const struct config *cfg, struct slice name)
+{
+	bool found = slice_equal(name, SLICE("necessary"));
+	for (size_t i = 0; i < cfg->consent.purposes_count; i++)
+		found = found || slice_equal(cfg->consent.purposes[i].name, name);
+	return found;
+}
+
+/* Nobody can grant them: such an event is stripped for ever, and somebody would wonder why. */
+static void warn_of_purposes(const struct snapshot *snap)
+{
+	for (size_t i = 0; i < catalog_schema_count(snap->cat); i++) {
+		const struct event_schema *schema = catalog_schema_at(snap->cat, i);
+		for (size_t p = 0; p < schema->purposes_count; p++)
+			if (!is_purpose(snap->cfg, schema->purposes[p]))
+				log_warn("purpose_not_configured", "schema=%.*s purpose=%.*s", SLICE_ARG(schema->name),
+				         SLICE_ARG(schema->purposes[p]));
 	}
 }
 
@@ -60,6 +81,7 @@ struct snapshot *snapshot_create(struct config *cfg, struct catalog *cat, struct
 	snap->event_series = table;
 	snap->consent_series = consent;
 	resolve_series(snap);
+	warn_of_purposes(snap);
 	return snap;
 }
 

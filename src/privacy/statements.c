@@ -145,10 +145,13 @@ static void read_time(struct event *ev, uint32_t node, struct statements *out)
 	bool is_read = json_type_of(ev->doc, node) == JSON_STRING   ? clock_parse(json_inner(ev->doc, node), &time_ms)
 	               : json_type_of(ev->doc, node) == JSON_NUMBER ? json_to_i64(ev->doc, node, &time_ms)
 	                                                            : false;
-	if (is_read && statements_is_sane_time(time_ms, ev->received_ms))
-		out->time_ms = time_ms < ev->received_ms ? time_ms : ev->received_ms;
-	else
+	if (!is_read || !statements_is_sane_time(time_ms, ev->received_ms)) {
 		out->time_is_absurd = true;
+		return;
+	}
+	out->time_ms = time_ms < ev->received_ms ? time_ms : ev->received_ms;
+	if (json_type_of(ev->doc, node) == JSON_NUMBER)
+		out->time_number = node;
 }
 
 static void refuse(struct event *ev, struct arena *arena, struct slice name, const char *rule, const char *message)
@@ -279,11 +282,13 @@ bool statements_read(struct event *ev, struct arena *arena, struct statements *o
 		refuse(ev, arena, SLICE_NONE, "type", "must be an object");
 		consent = ev->member[EVENT_MEMBER_CONSENT] = 0;
 	}
+	if (ev->consent.is_update)
+		out->time_ms = ev->event_ms;
 	uint32_t said = find_said(ev);
 	uint32_t members = count_members(ev->doc, consent) + count_members(ev->doc, said);
 	out->purposes = members ? arena_array(arena, members, sizeof *out->purposes) : NULL;
-	if (members && !out->purposes)
-		return false;
+	if (!out->purposes)
+		return !members;
 	const struct json_node *nodes = ev->doc->nodes;
 	for (uint32_t key = consent + 1; consent && key < nodes[consent].next; key = nodes[key + 1].next) {
 		enum statement which = statement_of(ev->doc, key);
@@ -294,7 +299,5 @@ bool statements_read(struct event *ev, struct arena *arena, struct statements *o
 	}
 	if (said)
 		read_said(ev, said, arena, out);
-	if (ev->consent.is_update && !out->time_ms)
-		out->time_ms = ev->event_ms;
 	return !arena->overflowed;
 }

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { Headgate, SERVER_KEY, headgate, pageView, purchase, uniqueId } from './lib/headgate.mjs';
+import { Headgate, SERVER_KEY, headgate, pageView, purchase, root, uniqueId } from './lib/headgate.mjs';
 import { Ledger, assertBooks } from './lib/books.mjs';
 
 const TC_ALL = 'CQlH_MAQlH_MAAfABBENB4FgAP_gAAAAAAYgF5wAgAFALzAAAAAA.IAAA.YAAAAAAAAAAA';
@@ -122,6 +122,7 @@ test('raw strings and names of the sender stay only on events that keep ids', as
 	const said = { tcf: TC_ALL, gdpr: 1, gcs: 'G111', time: '2026-06-01T00:00:00Z', version: '7', method: 'banner', person_4712: 'granted' };
 	const kept = (await send({ consent: said }, 'silent-key')).event.consent;
 	assert.deepEqual([kept.applied, kept.tcf, kept.gdpr, kept.gcs, kept.time, kept.version, kept.method, kept.person_4712], ['kept', TC_ALL, 1, 'G111', '2026-06-01T00:00:00Z', '7', 'banner', 'granted']);
+	assert.equal((await send({ consent: { ...said, time: 1780272000123 } }, 'silent-key')).event.consent.time, '2026-06-01T00:00:00.123Z');
 	const { event, id } = await send({ consent: { ...said, tcf: TC_NONE } }, 'silent-key');
 	assert.deepEqual(event.consent, { analytics: 'denied', ads: 'denied', personalization: 'denied', functional: 'unknown', basis: { analytics: 'tcf', ads: 'tcf', personalization: 'tcf' }, applied: 'stripped' });
 	// nor in a dead letter of the same
@@ -205,6 +206,15 @@ test('a policy changes by reload', async (t) => {
 	const reload = await own.admin('/reload', { method: 'POST', headers: { authorization: `Bearer ${own.adminToken}` } });
 	assert.equal(reload.status, 200, reload.text);
 	assert.equal((await own.post(pageView())).json.dropped, 1);
+});
+
+test('a purpose of the catalog that nobody can grant is told at the start', async (t) => {
+	const schemas = { catalog: { dir: join(root, 'tests/consent/schemas') } };
+	const own = await headgate(t, { config: schemas });
+	const told = () => own.logs.filter((l) => l.event === 'purpose_not_configured').map((l) => [l.schema, l.purpose]);
+	assert.deepEqual(told(), [['study/1-0-0', 'research']]);
+	await own.restart({ config: { ...schemas, consent: { purposes: ['research'] } } });
+	assert.deepEqual(told(), []);
 });
 
 for (const [what, config, message] of [

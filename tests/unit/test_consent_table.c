@@ -75,8 +75,8 @@ static struct snapshot *make_snapshot(const char *members)
 	const struct config_options options = { .file = path, .environment = environment };
 	struct config *cfg = config_load(&options, &err);
 	unlink(path);
-	if (!cfg)
-		fail_msg("%s", err.message);
+	assert_string_equal(err.message, "");
+	assert_non_null(cfg);
 	cfg->catalog.dir = SLICE("tests/consent/schemas");
 	struct snapshot *snap = snapshot_load(cfg, &err);
 	if (!snap)
