@@ -146,11 +146,12 @@ test('what cannot be read, or cannot be true, is ignored, counted by kind, and w
 
 test('consent_update: never dropped, to the topic of changes, with the ids it came with', async () => {
 	for (const [key, consent] of [['silent-key', { analytics: 'denied', ads: 'denied' }], ['dropping-key', { analytics: 'denied', ads: 'denied' }], ['granted-key', { analytics: 'granted', ads: 'granted' }]]) {
-		const update = { event: 'consent_update', event_id: uniqueId(), anonymous_id: 'somebody', user_id: 'u-1', consent: { ...consent, time: new Date(Date.now() - 1000).toISOString(), version: '3', method: 'banner' }, properties: { action: 'changed', purposes: consent } };
-		const answer = await hg.post(update, { key });
+		const update = { event: 'consent_update', event_id: uniqueId(), anonymous_id: 'somebody', user_id: 'u-1', context: { page: { url: 'https://shop.example/sofa?q=1', title: 'Sofa' } }, consent: { ...consent, time: new Date(Date.now() - 1000).toISOString(), version: '3', method: 'banner' }, properties: { action: 'changed', purposes: consent } };
+		const answer = await hg.post(update, { key, headers: { 'user-agent': 'Mozilla/5.0 Firefox/140.0' } });
 		assert.deepEqual([answer.status, answer.json.accepted, answer.json.events[0]?.applied], [200, 1, consent.ads === 'denied' ? 'reduced' : undefined], answer.text);
 		const event = await stored(update.event_id, 'shop.consent');
 		assert.deepEqual([states(event), event.ids.anonymous_id, event.ids.user_id, event.consent.version, event.consent.method, event.consent.time], [[consent.analytics, consent.ads], 'somebody', 'u-1', '3', 'banner', update.consent.time]);
+		assert.deepEqual([event.context?.ip, event.context?.user_agent, event.context?.page?.url], [undefined, undefined, undefined]);
 	}
 	assert.deepEqual(hg.files('headgate.consent'), []);
 });
