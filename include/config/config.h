@@ -260,6 +260,7 @@ struct config {
 	struct config_pairs kafka; /* straight to librdkafka; empty: files sink */
 	struct {
 		enum forward_mode mode;
+		struct slice transactional_prefix;
 		uint32_t batch_events; /* 10,000 */
 		uint32_t batch_ms;     /* 500 */
 		uint64_t memory_bytes; /* of librdkafka's queue: 64 MiB */

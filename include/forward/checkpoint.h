@@ -50,6 +50,10 @@ MUST_CHECK bool checkpoint_write(const char *path, const struct checkpoint *chec
  * only. Neither there: an empty one. The directory is synced first, so that what is read is there for good. */
 MUST_CHECK bool checkpoint_load(const char *dir, const char *own, const char *other, const char *log_id,
                                 struct checkpoint *out, struct error *err);
+/* The same for a sink whose truth is elsewhere: `hint` is what `<dir>/kafka.checkpoint` says if it was written in mode
+ * exactly_once, `base` what any other mode or sink had. */
+MUST_CHECK bool checkpoint_load_hint(const char *dir, const char *log_id, struct checkpoint *hint,
+                                     struct checkpoint *base, struct error *err);
 void checkpoint_set_lanes(struct checkpoint *checkpoint, const struct sink_position *lanes, uint32_t lane_count);
 void checkpoint_get_lanes(const struct checkpoint *checkpoint, struct sink_position *lanes, uint32_t lane_count);
 /* <0, 0, >0 in journal order. */

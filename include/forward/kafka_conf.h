@@ -8,7 +8,15 @@
 
 struct config;
 
-/* To be given to rd_kafka_new, or rd_kafka_conf_destroy. NULL: a setting was refused (CONFIG, with its name). */
-rd_kafka_conf_t *kafka_conf_create(const struct config *cfg, struct error *err);
+enum kafka_role {
+	KAFKA_IDEMPOTENT,    /* producer */
+	KAFKA_TRANSACTIONAL, /* producer; the caller sets transactional.id */
+	KAFKA_COMMITTED,     /* consumer of what is committed, with PARTITION_EOF */
+	KAFKA_UNCOMMITTED    /* consumer that also sees what is not */
+};
+
+/* To be given to rd_kafka_new, or rd_kafka_conf_destroy. NULL: a setting was refused (CONFIG, with its name). What
+ * librdkafka logs goes to our log. */
+rd_kafka_conf_t *kafka_conf_create(const struct config *cfg, enum kafka_role role, struct error *err);
 
 #endif

@@ -1,5 +1,4 @@
-/* The Kafka sink, at_least_once: an idempotent producer with acks=all; a round is committed when every delivery report
- * is in and the local checkpoint `<data>/kafka.checkpoint` is written. Thread: the forwarder's, but for status. */
+/* The Kafka sink of the mode that the configuration asks for. */
 #ifndef HEADGATE_FORWARD_KAFKA_SINK_H
 #define HEADGATE_FORWARD_KAFKA_SINK_H
 

@@ -52,6 +52,8 @@ struct sink {
 	/* Set by the forwarder, may be NULL: called each second or so while a call waits. `reason` NULL: all goes well. */
 	void (*beat)(void *context, const char *reason);
 	void *beat_context;
+	/* Likewise, with the same context: true if this data directory ever ran under that epoch. */
+	bool (*knows_epoch)(void *context, uint64_t epoch);
 };
 
 void sink_init(struct sink *sink, const struct sink_ops *ops);

@@ -244,6 +244,32 @@ bool checkpoint_load(const char *dir, const char *own, const char *other, const 
 	return true;
 }
 
+bool checkpoint_load_hint(const char *dir, const char *log_id, struct checkpoint *hint, struct checkpoint *base,
+                          struct error *err)
+{
+	char path[4096];
+	struct error reason;
+	checkpoint_init(base, log_id);
+	checkpoint_init(hint, log_id);
+	if (!file_sync_dir(dir, err))
+		return false;
+	snprintf(path, sizeof path, "%s/kafka.checkpoint", dir);
+	if (!checkpoint_read(path, hint, &reason)) {
+		if (reason.code != ERROR_NOT_FOUND)
+			return error_set(err, reason.code, "%s", reason.message);
+		checkpoint_init(hint, log_id);
+	}
+	bool is_hint = hint->exactly_once && strcmp(hint->log_id, log_id) == 0;
+	if (!is_hint) {
+		checkpoint_fini(hint);
+		checkpoint_init(hint, log_id);
+		merge(base, path);
+	}
+	snprintf(path, sizeof path, "%s/files.checkpoint", dir);
+	merge(base, path);
+	return true;
+}
+
 void checkpoint_set_lanes(struct checkpoint *checkpoint, const struct sink_position *lanes, uint32_t lane_count)
 {
 	for (uint32_t i = 0; i < lane_count; i++)

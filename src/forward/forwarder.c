@@ -149,6 +149,12 @@ static void look_back(struct forwarder *fw)
 	tell_lanes(fw, fw->lanes.oldest_ms);
 }
 
+static bool knows_epoch(void *context, uint64_t epoch)
+{
+	const struct forwarder *fw = context;
+	return journal_knows_epoch(fw->journal, epoch);
+}
+
 static bool check_epochs(struct forwarder *fw, struct error *err)
 {
 	for (uint32_t i = 0; i < fw->lanes.count; i++) {
@@ -406,6 +412,7 @@ struct forwarder *forwarder_start(struct journal *journal, const struct config *
 	}
 	fw->sink->beat = on_beat;
 	fw->sink->beat_context = fw;
+	fw->sink->knows_epoch = knows_epoch;
 	if (pthread_create(&fw->thread, NULL, run, fw) == 0)
 		return fw;
 	error_set(err, ERROR_OS, "the forwarder's thread could not be started");

@@ -7,9 +7,8 @@ bool kafka_check(const struct config *cfg, struct error *err)
 {
 	if (!cfg->kafka.count)
 		return true;
-	if (cfg->forward.mode != FORWARD_AT_LEAST_ONCE)
-		return error_set(err, ERROR_CONFIG, "forward.mode: this version forwards to Kafka at_least_once only");
-	rd_kafka_conf_t *conf = kafka_conf_create(cfg, err);
+	bool transactional = cfg->forward.mode == FORWARD_EXACTLY_ONCE;
+	rd_kafka_conf_t *conf = kafka_conf_create(cfg, transactional ? KAFKA_TRANSACTIONAL : KAFKA_IDEMPOTENT, err);
 	if (!conf)
 		return false;
 	rd_kafka_conf_destroy(conf);

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/log.h"
 #include "config/config.h"
 
 #define VALUE_BYTES 65536 /* certificates may stand in a value */
@@ -27,11 +28,43 @@ static const struct setting DEFAULTS[] = {
 	{ "log.connection.close", "false" },
 };
 
-/* What "a 2xx is delivered" rests on. */
-static const struct setting OWNED[] = {
+static const struct setting TRANSACTIONAL_DEFAULTS[] = {
+	{ "transaction.timeout.ms", "60000" }, { "socket.timeout.ms", "20000" }, /* well within the transaction's */
+};
+
+/* What "a 2xx is delivered" rests on. A transaction bounds the time of its messages itself, by aborting. */
+static const struct setting IDEMPOTENT_OWNED[] = {
 	{ "enable.idempotence", "true" },
 	{ "acks", "all" },
 	{ "message.timeout.ms", "0" }, /* never drop: the journal is the buffer */
+};
+static const struct setting TRANSACTIONAL_OWNED[] = {
+	{ "enable.idempotence", "true" },
+	{ "acks", "all" },
+};
+static const struct setting COMMITTED_OWNED[] = {
+	{ "isolation.level", "read_committed" },
+	{ "enable.partition.eof", "true" },
+	{ "auto.offset.reset", "earliest" },
+	{ "enable.auto.commit", "false" },
+	{ "check.crcs", "true" },
+	{ "fetch.wait.max.ms", "100" },
+};
+static const struct setting UNCOMMITTED_OWNED[] = {
+	{ "isolation.level", "read_uncommitted" },
+};
+
+#define SETTINGS(array) (array), sizeof(array) / sizeof *(array)
+
+static const struct {
+	const struct setting *at;
+	size_t count;
+	bool produces;
+} ROLES[] = {
+	[KAFKA_IDEMPOTENT] = { SETTINGS(IDEMPOTENT_OWNED), true },
+	[KAFKA_TRANSACTIONAL] = { SETTINGS(TRANSACTIONAL_OWNED), true },
+	[KAFKA_COMMITTED] = { SETTINGS(COMMITTED_OWNED), false },
+	[KAFKA_UNCOMMITTED] = { SETTINGS(UNCOMMITTED_OWNED), false },
 };
 
 static const struct {
@@ -107,11 +140,24 @@ static bool set_users(rd_kafka_conf_t *conf, const struct config *cfg, struct er
 	return has_brokers || error_set(err, ERROR_CONFIG, "kafka.bootstrap.servers: missing");
 }
 
-rd_kafka_conf_t *kafka_conf_create(const struct config *cfg, struct error *err)
+/* Thread: any of librdkafka's. */
+static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+{
+	(void)rk;
+	if (level <= 3)
+		log_warn("kafka_log", "facility=%s text=%s", facility, text);
+	else
+		log_debug("kafka_log", "facility=%s text=%s", facility, text);
+}
+
+rd_kafka_conf_t *kafka_conf_create(const struct config *cfg, enum kafka_role role, struct error *err)
 {
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
-	if (set_all(conf, DEFAULTS, sizeof DEFAULTS / sizeof *DEFAULTS, err) && set_users(conf, cfg, err) &&
-	    set_all(conf, OWNED, sizeof OWNED / sizeof *OWNED, err) && set_bounds(conf, cfg, err))
+	rd_kafka_conf_set_log_cb(conf, on_log);
+	bool done = set_all(conf, SETTINGS(DEFAULTS), err) &&
+	            (role != KAFKA_TRANSACTIONAL || set_all(conf, SETTINGS(TRANSACTIONAL_DEFAULTS), err)) &&
+	            set_users(conf, cfg, err) && set_all(conf, ROLES[role].at, ROLES[role].count, err);
+	if (done && (!ROLES[role].produces || set_bounds(conf, cfg, err)))
 		return conf;
 	rd_kafka_conf_destroy(conf);
 	return NULL;

@@ -20,6 +20,7 @@
 
 #define ENTRY_MAGIC 0x6b656e74u
 #define POLL_MS 100
+#define FLUSH_MS 100
 #define BEAT_MS 1000
 #define SILENCE_MS 3000 /* no report for that long is worth telling */
 #define TOPIC_AGAIN_MS 5000
@@ -32,6 +33,7 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void 
 	(void)rk;
 	assert(entry && entry->magic == ENTRY_MAGIC);
 	entry->code = message->err;
+	producer->refused |= message->err != RD_KAFKA_RESP_ERR_NO_ERROR;
 	atomic_fetch_sub_explicit(&producer->outstanding, 1, memory_order_relaxed);
 }
 
@@ -44,24 +46,74 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 	log_warn("kafka_trouble", "error=%s reason=%s", rd_kafka_err2name((rd_kafka_resp_err_t)code), reason);
 }
 
-/* Thread: any of librdkafka's. */
-static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+/* ---- requests without an answer ---- */
+
+static bool changes_transaction(int16_t api_key)
 {
-	(void)rk;
-	if (level <= 3)
-		log_warn("kafka_log", "facility=%s text=%s", facility, text);
-	else
-		log_debug("kafka_log", "facility=%s text=%s", facility, text);
+	enum { PRODUCE = 0, INIT_PRODUCER_ID = 22, ADD_PARTITIONS = 24, END_TXN = 26 };
+	return api_key == PRODUCE || api_key == INIT_PRODUCER_ID || api_key == ADD_PARTITIONS || api_key == END_TXN;
 }
 
+/* Thread: a broker's of librdkafka, also of the next. */
+static rd_kafka_resp_err_t on_request(rd_kafka_t *rk, int socket, const char *broker, int32_t broker_id,
+                                      int16_t api_key, int16_t version, int32_t correlation, size_t size, void *opaque)
+{
+	struct kafka_producer *producer = opaque;
+	(void)rk, (void)socket, (void)broker, (void)broker_id, (void)version, (void)correlation, (void)size;
+	if (changes_transaction(api_key))
+		atomic_fetch_add(&producer->asked, 1);
+	return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+static rd_kafka_resp_err_t on_response(rd_kafka_t *rk, int socket, const char *broker, int32_t broker_id,
+                                       int16_t api_key, int16_t version, int32_t correlation, size_t size,
+                                       int64_t rtt_us, rd_kafka_resp_err_t code, void *opaque)
+{
+	struct kafka_producer *producer = opaque;
+	(void)rk, (void)socket, (void)broker, (void)broker_id, (void)version, (void)correlation, (void)size;
+	(void)rtt_us;
+	if (code == RD_KAFKA_RESP_ERR_NO_ERROR && changes_transaction(api_key))
+		atomic_fetch_add(&producer->answered, 1);
+	return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+static rd_kafka_resp_err_t on_new(rd_kafka_t *rk, const rd_kafka_conf_t *conf, void *opaque, char *reason,
+                                  size_t reason_size)
+{
+	(void)conf, (void)reason, (void)reason_size;
+	rd_kafka_interceptor_add_on_request_sent(rk, "headgate", on_request, opaque);
+	return rd_kafka_interceptor_add_on_response_received(rk, "headgate", on_response, opaque);
+}
+
+/* ---- life ---- */
+
 void kafka_producer_init(struct kafka_producer *producer, const struct config *cfg, struct sink *sink,
-                         const char *log_id)
+                         const char *log_id, const char *transactional_id)
 {
 	memset(producer, 0, sizeof *producer);
 	producer->cfg = cfg;
 	producer->sink = sink;
 	snprintf(producer->log_id, sizeof producer->log_id, "%s", log_id);
+	snprintf(producer->transactional_id, sizeof producer->transactional_id, "%s",
+	         transactional_id ? transactional_id : "");
 	producer->rebuild_series = metrics_series0(METRIC_PRODUCER_REBUILDS);
+}
+
+static rd_kafka_conf_t *make_conf(struct kafka_producer *producer, struct error *err)
+{
+	char reason[256];
+	bool transactional = producer->transactional_id[0] != '\0';
+	rd_kafka_conf_t *conf =
+	        kafka_conf_create(producer->cfg, transactional ? KAFKA_TRANSACTIONAL : KAFKA_IDEMPOTENT, err);
+	if (!conf || !transactional)
+		return conf;
+	rd_kafka_conf_interceptor_add_on_new(conf, "headgate", on_new, producer);
+	if (rd_kafka_conf_set(conf, "transactional.id", producer->transactional_id, reason, sizeof reason) ==
+	    RD_KAFKA_CONF_OK)
+		return conf;
+	error_set(err, ERROR_CONFIG, "kafka: %s", reason);
+	rd_kafka_conf_destroy(conf);
+	return NULL;
 }
 
 bool kafka_producer_open(struct kafka_producer *producer, struct error *err)
@@ -69,12 +121,11 @@ bool kafka_producer_open(struct kafka_producer *producer, struct error *err)
 	char reason[256];
 	if (producer->rk)
 		return true;
-	rd_kafka_conf_t *conf = kafka_conf_create(producer->cfg, err);
+	rd_kafka_conf_t *conf = make_conf(producer, err);
 	if (!conf)
 		return false;
 	rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
 	rd_kafka_conf_set_error_cb(conf, on_error);
-	rd_kafka_conf_set_log_cb(conf, on_log);
 	rd_kafka_conf_set_opaque(conf, producer);
 	producer->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof reason);
 	if (!producer->rk) {
@@ -82,6 +133,9 @@ bool kafka_producer_open(struct kafka_producer *producer, struct error *err)
 		return error_set(err, ERROR_CONFIG, "kafka: %s", reason);
 	}
 	producer->trouble[0] = '\0';
+	producer->spent = producer->refused = false;
+	atomic_store(&producer->asked, 0);
+	atomic_store(&producer->answered, 0);
 	return true;
 }
 
@@ -189,15 +243,17 @@ static rd_kafka_resp_err_t produce(struct kafka_producer *producer, const struct
                                    struct kafka_entry *entry)
 {
 	const struct journal_record *record = &entry->record;
-	rd_kafka_headers_t *headers = kafka_headers_make(record, producer->log_id);
+	rd_kafka_headers_t *headers =
+	        entry->is_checkpoint ? rd_kafka_headers_new(0) : kafka_headers_make(record, producer->log_id);
 	if (!headers)
 		return RD_KAFKA_RESP_ERR__QUEUE_FULL; /* no memory now: offered again */
-	rd_kafka_resp_err_t code = rd_kafka_producev(
-	        producer->rk, RD_KAFKA_V_RKT(topic->handle), RD_KAFKA_V_PARTITION(RD_KAFKA_PARTITION_UA),
-	        RD_KAFKA_V_KEY(record->key.len ? record->key.at : NULL, record->key.len),
-	        RD_KAFKA_V_VALUE((void *)(uintptr_t)record->value.at, record->value.len),
-	        RD_KAFKA_V_TIMESTAMP(record->time_ms), RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(entry),
-	        RD_KAFKA_V_END);
+	rd_kafka_resp_err_t code =
+	        rd_kafka_producev(producer->rk, RD_KAFKA_V_RKT(topic->handle),
+	                          RD_KAFKA_V_PARTITION(entry->is_checkpoint ? 0 : RD_KAFKA_PARTITION_UA),
+	                          RD_KAFKA_V_KEY(record->key.len ? record->key.at : NULL, record->key.len),
+	                          RD_KAFKA_V_VALUE((void *)(uintptr_t)record->value.at, record->value.len),
+	                          RD_KAFKA_V_TIMESTAMP(record->time_ms), RD_KAFKA_V_HEADERS(headers),
+	                          RD_KAFKA_V_OPAQUE(entry), RD_KAFKA_V_END);
 	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
 		rd_kafka_headers_destroy(headers);
 	return code;
@@ -224,6 +280,12 @@ static bool serve(struct kafka_producer *producer, int poll_ms, const char *reas
 	return true;
 }
 
+/* A transaction that holds a refusal sends nothing more: its queue would stay full for ever. */
+static bool is_stuck(const struct kafka_producer *producer)
+{
+	return producer->transactional_id[0] && (producer->refused || kafka_producer_is_fatal(producer));
+}
+
 bool kafka_producer_send(struct kafka_producer *producer, struct kafka_entry *entry, struct error *err)
 {
 	entry->magic = ENTRY_MAGIC;
@@ -238,8 +300,12 @@ bool kafka_producer_send(struct kafka_producer *producer, struct kafka_entry *en
 		if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
 			return true;
 		bool full = code == RD_KAFKA_RESP_ERR__QUEUE_FULL;
-		if (full && serve(producer, POLL_MS, NULL, err))
+		if (full && is_stuck(producer)) {
+			full = false;
+			code = RD_KAFKA_RESP_ERR__STATE;
+		} else if (full && serve(producer, POLL_MS, NULL, err)) {
 			continue;
+		}
 		atomic_fetch_sub_explicit(&producer->outstanding, 1, memory_order_relaxed);
 		entry->code = code;
 		return !full;
@@ -251,10 +317,14 @@ bool kafka_producer_wait(struct kafka_producer *producer, struct error *err)
 	bool purged = false;
 	producer->progress_ms = clock_monotonic_ms();
 	while (atomic_load_explicit(&producer->outstanding, memory_order_relaxed)) {
-		if (!serve(producer, POLL_MS, NULL, err))
+		rd_kafka_flush(producer->rk, FLUSH_MS); /* nothing lingers */
+		if (!serve(producer, 0, NULL, err))
 			return false;
 		if (!purged && kafka_producer_is_fatal(producer)) {
 			rd_kafka_purge(producer->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+			purged = true;
+		} else if (!purged && is_stuck(producer)) {
+			rd_kafka_purge(producer->rk, RD_KAFKA_PURGE_F_QUEUE);
 			purged = true;
 		}
 	}

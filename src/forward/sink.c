@@ -9,6 +9,7 @@ void sink_init(struct sink *sink, const struct sink_ops *ops)
 	atomic_init(&sink->give_up_ms, SINK_NEVER);
 	sink->beat = NULL;
 	sink->beat_context = NULL;
+	sink->knows_epoch = NULL;
 }
 
 void sink_beat(struct sink *sink, const char *reason)

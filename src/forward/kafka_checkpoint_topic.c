@@ -1,0 +1,312 @@
+/* Reading to the end is two questions. A read_committed consumer is told the last stable offset for the end: behind a
+ * transaction that someone left open, newer checkpoints that are committed would stay unseen, and what they cover would
+ * be delivered again. So the end is asked for with read_uncommitted, and the reading goes on, waiting, until it is past
+ * it.
+ *
+ * Only what is behind the last read is read again. A topic that became shorter than that was made anew: librdkafka goes
+ * to its start, and what was read of the old one does not count. */
+#include "forward/kafka_checkpoint_topic.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "config/config.h"
+#include "forward/checkpoint.h"
+#include "forward/kafka_conf.h"
+#include "json/json.h"
+
+#define ASK_MS 5000
+#define READ_MS 15000 /* without progress */
+#define POLL_MS 100
+#define BEAT_MS 1000
+#define TOPIC_NAME_BYTES 250
+
+void kafka_checkpoint_topic_init(struct kafka_checkpoint_topic *topic, const struct config *cfg, struct sink *sink,
+                                 const char *log_id)
+{
+	memset(topic, 0, sizeof *topic);
+	topic->cfg = cfg;
+	topic->sink = sink;
+	snprintf(topic->log_id, sizeof topic->log_id, "%s", log_id);
+}
+
+static const char *name_of(const struct kafka_checkpoint_topic *topic, char to[TOPIC_NAME_BYTES])
+{
+	snprintf(to, TOPIC_NAME_BYTES, "%.*s", SLICE_ARG(topic->cfg->topics.checkpoints));
+	return to;
+}
+
+/* ---- compacted? ---- */
+
+static bool judge_policy(const char *name, const rd_kafka_ConfigResource_t *resource, struct error *err)
+{
+	size_t count;
+	const rd_kafka_ConfigEntry_t **entries = rd_kafka_ConfigResource_configs(resource, &count);
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(rd_kafka_ConfigEntry_name(entries[i]), "cleanup.policy") != 0)
+			continue;
+		const char *value = rd_kafka_ConfigEntry_value(entries[i]);
+		if (value && strcmp(value, "compact") == 0)
+			return true;
+		return error_set(err, ERROR_CONFIG,
+		                 "topic %s has cleanup.policy=%s: it must be compact, or checkpoints would be lost",
+		                 name, value ? value : "(unknown)");
+	}
+	return error_set(err, ERROR_KAFKA, "topic %s: the broker does not tell its cleanup.policy", name);
+}
+
+static bool judge_answer(const char *name, rd_kafka_event_t *event, struct error *err)
+{
+	size_t count;
+	rd_kafka_resp_err_t code = rd_kafka_event_error(event);
+	if (code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE) {
+		log_warn("checkpoint_topic_not_checked", "topic=%s reason=%s", name,
+		         "the broker cannot describe topics; cleanup.policy must be compact");
+		return true;
+	}
+	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return error_set(err, ERROR_KAFKA, "describing topic %s: %s", name, rd_kafka_event_error_string(event));
+	const rd_kafka_ConfigResource_t **resources =
+	        rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event), &count);
+	code = count == 1 ? rd_kafka_ConfigResource_error(resources[0]) : RD_KAFKA_RESP_ERR_UNKNOWN;
+	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return error_set(err, ERROR_KAFKA, "describing topic %s: %s", name, rd_kafka_err2str(code));
+	return judge_policy(name, resources[0], err);
+}
+
+bool kafka_checkpoint_topic_check(struct kafka_checkpoint_topic *topic, rd_kafka_t *rk, struct error *err)
+{
+	char name[TOPIC_NAME_BYTES], reason[256];
+	rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+	rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(rk, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
+	rd_kafka_AdminOptions_set_request_timeout(options, ASK_MS, reason, sizeof reason);
+	rd_kafka_ConfigResource_t *resource =
+	        rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, name_of(topic, name));
+	rd_kafka_DescribeConfigs(rk, &resource, 1, options, queue);
+	rd_kafka_event_t *event = rd_kafka_queue_poll(queue, ASK_MS + 1000);
+	bool done = event ? judge_answer(name, event, err)
+	                  : error_set(err, ERROR_KAFKA, "describing topic %s: no answer", name);
+	if (event)
+		rd_kafka_event_destroy(event);
+	rd_kafka_ConfigResource_destroy(resource);
+	rd_kafka_AdminOptions_destroy(options);
+	rd_kafka_queue_destroy(queue);
+	return done;
+}
+
+/* ---- one record ---- */
+
+static bool get_number(const struct json_doc *doc, uint32_t node, uint64_t *out)
+{
+	int64_t value;
+	if (!node || !json_to_i64(doc, node, &value) || value < 0)
+		return false;
+	*out = (uint64_t)value;
+	return true;
+}
+
+static bool get_pair(const struct json_doc *doc, struct slice name, uint64_t out[TALLY_KINDS])
+{
+	uint32_t node = json_get(doc, 0, name);
+	if (!node || json_type_of(doc, node) != JSON_ARRAY || doc->nodes[node].count != TALLY_KINDS)
+		return false;
+	uint32_t first = node + 1;
+	return get_number(doc, first, &out[0]) && get_number(doc, doc->nodes[first].next, &out[1]);
+}
+
+static bool parse(struct slice value, struct journal_position *at, struct tally_books *books)
+{
+	static const struct json_options OPTIONS = { .depth_max = 4, .nodes_max = 256 };
+	struct arena arena;
+	struct json_doc doc = { 0 };
+	size_t offset;
+	arena_init(&arena, 1 << 16);
+	bool done =
+	        json_scan(&doc, value, &OPTIONS, &arena, &offset) == JSON_OK && json_type_of(&doc, 0) == JSON_OBJECT &&
+	        get_number(&doc, json_get(&doc, 0, SLICE("epoch")), &at->epoch) &&
+	        get_number(&doc, json_get(&doc, 0, SLICE("counter")), &at->counter) &&
+	        get_pair(&doc, SLICE("delivered"), books->delivered) &&
+	        get_pair(&doc, SLICE("poisoned"), books->poisoned) && get_pair(&doc, SLICE("erased"), books->erased) &&
+	        get_number(&doc, json_get(&doc, 0, SLICE("quarantined")), &books->quarantined);
+	arena_fini(&arena);
+	return done;
+}
+
+/* The lane of a key of this log, or JOURNAL_LANES_MAX. */
+static uint32_t lane_of(const struct kafka_checkpoint_topic *topic, struct slice key)
+{
+	uint64_t lane;
+	if (key.len == 0 || !slice_equal(slice_split(&key, '/'), slice_of(topic->log_id)) ||
+	    !slice_to_u64(key, &lane) || lane >= JOURNAL_LANES_MAX)
+		return JOURNAL_LANES_MAX;
+	return (uint32_t)lane;
+}
+
+/* A record without a value takes the lane's checkpoint back: how an operator tells that it shall not count. */
+static bool take(struct kafka_checkpoint_topic *topic, const rd_kafka_message_t *message, struct error *err)
+{
+	struct journal_position at;
+	struct tally_books books = { 0 };
+	uint32_t lane = lane_of(topic, (struct slice) { message->key, message->key_len });
+	if (lane == JOURNAL_LANES_MAX)
+		return true;
+	if (!message->payload) {
+		topic->found[lane] = false;
+		topic->lanes[lane] = (struct journal_position) { 0 };
+		return true;
+	}
+	if (!parse((struct slice) { message->payload, message->len }, &at, &books))
+		return error_set(err, ERROR_DATA,
+		                 "the checkpoint of lane %" PRIu32 " at offset %" PRId64 " cannot be read", lane,
+		                 message->offset);
+	if (!topic->found[lane] || checkpoint_compare(at, topic->lanes[lane]) > 0)
+		kafka_checkpoint_topic_set(topic, lane, at, &books);
+	return true;
+}
+
+/* ---- reading on ---- */
+
+static rd_kafka_t *make_consumer(struct kafka_checkpoint_topic *topic, enum kafka_role role, struct error *err)
+{
+	char reason[256];
+	rd_kafka_conf_t *conf = kafka_conf_create(topic->cfg, role, err);
+	if (!conf)
+		return NULL;
+	rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, reason, sizeof reason);
+	if (rk)
+		return rk;
+	rd_kafka_conf_destroy(conf);
+	error_set(err, ERROR_KAFKA, "kafka: %s", reason);
+	return NULL;
+}
+
+static bool ask_end(struct kafka_checkpoint_topic *topic, int64_t *end, struct error *err)
+{
+	char name[TOPIC_NAME_BYTES];
+	int64_t begin;
+	rd_kafka_t *rk = make_consumer(topic, KAFKA_UNCOMMITTED, err);
+	if (!rk)
+		return false;
+	rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(rk, name_of(topic, name), 0, &begin, end, ASK_MS);
+	rd_kafka_destroy(rk);
+	return code == RD_KAFKA_RESP_ERR_NO_ERROR ||
+	       error_set(err, ERROR_KAFKA, "the end of topic %s: %s", name, rd_kafka_err2str(code));
+}
+
+static bool is_served(struct kafka_checkpoint_topic *topic, int64_t *beat_ms, int64_t progress_ms, int64_t end,
+                      struct error *err)
+{
+	int64_t now_ms = clock_monotonic_ms();
+	if (sink_gives_up(topic->sink))
+		return error_set(err, ERROR_UNAVAILABLE, "stopping");
+	if (now_ms - *beat_ms < BEAT_MS)
+		return true;
+	*beat_ms = now_ms;
+	error_set(err, ERROR_KAFKA,
+	          "topic %.*s is readable up to offset %" PRId64 " of %" PRId64 ": waiting for an open transaction",
+	          SLICE_ARG(topic->cfg->topics.checkpoints), topic->next, end);
+	sink_beat(topic->sink, err->message);
+	return now_ms - progress_ms < READ_MS;
+}
+
+static bool is_readable(const rd_kafka_message_t *message)
+{
+	return message->err == RD_KAFKA_RESP_ERR_NO_ERROR || message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
+}
+
+static bool consume(struct kafka_checkpoint_topic *topic, rd_kafka_topic_t *rkt, int64_t end, struct error *err)
+{
+	int64_t progress_ms = clock_monotonic_ms(), beat_ms = progress_ms;
+	for (;;) {
+		bool done = true, ended = false;
+		rd_kafka_message_t *message = rd_kafka_consume(rkt, 0, POLL_MS);
+		if (message && is_readable(message) && message->offset < topic->next) {
+			log_warn("checkpoint_topic_anew", "offset=%" PRId64 " read_before=%" PRId64, message->offset,
+			         topic->next);
+			kafka_checkpoint_topic_init(topic, topic->cfg, topic->sink, topic->log_id);
+		}
+		if (message && message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
+			done = take(topic, message, err);
+		else if (message && !is_readable(message))
+			done = error_set(err, ERROR_KAFKA, "reading topic %s: %s", rd_kafka_topic_name(rkt),
+			                 rd_kafka_message_errstr(message));
+		if (message && done) {
+			ended = message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF && message->offset >= end;
+			topic->next = message->offset + (message->err ? 0 : 1);
+			progress_ms = clock_monotonic_ms();
+		}
+		if (message)
+			rd_kafka_message_destroy(message);
+		if (!done || ended)
+			return done;
+		if (!is_served(topic, &beat_ms, progress_ms, end, err))
+			return false;
+	}
+}
+
+/* `end` 0: what is committed now. */
+static bool read_to(struct kafka_checkpoint_topic *topic, int64_t end, struct error *err)
+{
+	char name[TOPIC_NAME_BYTES];
+	rd_kafka_t *rk = make_consumer(topic, KAFKA_COMMITTED, err);
+	if (!rk)
+		return false;
+	rd_kafka_topic_t *rkt = rd_kafka_topic_new(rk, name_of(topic, name), NULL);
+	int64_t from = topic->next ? topic->next : RD_KAFKA_OFFSET_BEGINNING;
+	bool done = rkt && rd_kafka_consume_start(rkt, 0, from) == 0;
+	if (!done)
+		error_set(err, ERROR_KAFKA, "reading topic %s: %s", name, rd_kafka_err2str(rd_kafka_last_error()));
+	if (done) {
+		done = consume(topic, rkt, end, err);
+		rd_kafka_consume_stop(rkt, 0);
+	}
+	if (rkt)
+		rd_kafka_topic_destroy(rkt);
+	rd_kafka_destroy(rk);
+	return done;
+}
+
+bool kafka_checkpoint_topic_peek(struct kafka_checkpoint_topic *topic, struct error *err)
+{
+	return read_to(topic, 0, err);
+}
+
+bool kafka_checkpoint_topic_read(struct kafka_checkpoint_topic *topic, struct error *err)
+{
+	int64_t end;
+	return ask_end(topic, &end, err) && read_to(topic, end, err);
+}
+
+/* ---- writing ---- */
+
+void kafka_checkpoint_record_make(struct kafka_checkpoint_record *record, const struct kafka_checkpoint_topic *topic,
+                                  uint32_t lane, struct journal_position position, const struct tally_books *books)
+{
+	int key_len = snprintf(record->key, sizeof record->key, "%s/%" PRIu32, topic->log_id, lane);
+	int value_len =
+	        snprintf(record->value, sizeof record->value,
+	                 "{\"format\":1,\"epoch\":%" PRIu64 ",\"counter\":%" PRIu64 ",\"delivered\":[%" PRIu64
+	                 ",%" PRIu64 "],\"poisoned\":[%" PRIu64 ",%" PRIu64 "],\"erased\":[%" PRIu64 ",%" PRIu64
+	                 "],\"quarantined\":%" PRIu64 "}",
+	                 position.epoch, position.counter, books->delivered[0], books->delivered[1], books->poisoned[0],
+	                 books->poisoned[1], books->erased[0], books->erased[1], books->quarantined);
+	record->entry = (struct kafka_entry) { .is_checkpoint = true };
+	record->entry.record = (struct journal_record) {
+		.time_ms = clock_wall_ms(),
+		.topic = topic->cfg->topics.checkpoints,
+		.key = { record->key, (size_t)key_len },
+		.value = { record->value, (size_t)value_len },
+		.lane = lane,
+		.position = position,
+	};
+}
+
+void kafka_checkpoint_topic_set(struct kafka_checkpoint_topic *topic, uint32_t lane, struct journal_position position,
+                                const struct tally_books *books)
+{
+	topic->found[lane] = true;
+	topic->lanes[lane] = position;
+	topic->books[lane] = *books;
+}

@@ -1,0 +1,384 @@
+/* One round: begin, records in journal order, all of them acknowledged, then one checkpoint per lane that moved, as the
+ * last records, acknowledged, then commit. Consumers with read_committed see records and checkpoints together or not at
+ * all, so what the checkpoint topic says is the truth; the local file is a hint for a change of mode and sink, and for
+ * noticing that the topic lost what it had.
+ *
+ * A start, and every start over: read what is committed and look whether it is ours (before anything is fenced: a clone
+ * must not fight with the original for ever); initialise every transactional id this log ever used, which ends what a
+ * dead or lost producer left open; read the topic past its end; go on behind the greatest position of each lane.
+ *
+ * After an outcome that is not known the producer is destroyed and all of this is done again; the forwarder then reads
+ * the journal again from what Kafka has. After a transaction that was aborted in good order it goes on at once. */
+#include "forward/kafka_exactly_once.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "config/config.h"
+#include "forward/checkpoint.h"
+#include "forward/kafka_checkpoint_topic.h"
+#include "forward/kafka_ids.h"
+#include "forward/kafka_round.h"
+#include "forward/kafka_topics.h"
+#include "forward/kafka_transaction.h"
+
+#define HINT_EVERY_MS 1000
+#define IDS_BYTES ((size_t)4 << 20)
+
+struct exactly_once {
+	struct sink base;
+	const struct config *cfg;
+	char dir[PATH_MAX - 64];
+	struct kafka_producer producer;
+	struct kafka_checkpoint_topic topic;                       /* what Kafka has */
+	struct kafka_checkpoint_record records[JOURNAL_LANES_MAX]; /* of the round */
+	struct kafka_round round;
+	struct checkpoint hint; /* what kafka.checkpoint says or is to say */
+	bool ready;             /* initialised, and all outcomes known */
+	bool open;              /* a transaction is */
+	bool hint_is_old;
+	int64_t hint_ms; /* monotonic; last written */
+};
+
+static struct exactly_once *self_of(struct sink *sink)
+{
+	return (struct exactly_once *)(void *)sink;
+}
+
+/* ---- the hint ---- */
+
+static bool write_hint(struct exactly_once *self, struct error *err)
+{
+	char path[PATH_MAX];
+	snprintf(path, sizeof path, "%s/kafka.checkpoint", self->dir);
+	self->hint.exactly_once = true;
+	memcpy(self->hint.lanes, self->topic.lanes, sizeof self->hint.lanes);
+	memcpy(self->hint.books, self->topic.books, sizeof self->hint.books);
+	self->hint_ms = clock_monotonic_ms();
+	if (!checkpoint_write(path, &self->hint, err))
+		return false;
+	self->hint_is_old = false;
+	return true;
+}
+
+static void refresh_hint(struct exactly_once *self, int64_t every_ms)
+{
+	struct error err;
+	if (!self->hint_is_old || clock_monotonic_ms() - self->hint_ms < every_ms)
+		return;
+	if (!write_hint(self, &err))
+		log_warn("checkpoint_failed", "reason=%s", err.message);
+}
+
+/* ---- committing checkpoints ---- */
+
+static bool differs(struct journal_position a, struct journal_position b)
+{
+	return checkpoint_compare(a, b) != 0;
+}
+
+/* Sends the lane's checkpoint if it moved. */
+static bool send_checkpoint(struct exactly_once *self, uint32_t lane, struct journal_position to,
+                            const struct tally_books *books, bool *sent, struct error *err)
+{
+	struct kafka_checkpoint_record *record = &self->records[lane];
+	*sent = differs(to, self->topic.lanes[lane]);
+	if (!*sent)
+		return true;
+	kafka_checkpoint_record_make(record, &self->topic, lane, to, books);
+	return kafka_producer_send(&self->producer, &record->entry, err);
+}
+
+/* The end of a transaction: checkpoints of the lanes that moved to `to`, acknowledged, then the commit. Whatever fails
+ * here leaves the outcome to the next start. */
+static bool seal(struct exactly_once *self, const struct journal_position to[JOURNAL_LANES_MAX],
+                 const struct tally_books books[JOURNAL_LANES_MAX], struct error *err)
+{
+	bool sent[JOURNAL_LANES_MAX];
+	for (uint32_t lane = 0; lane < JOURNAL_LANES_MAX; lane++)
+		if (!send_checkpoint(self, lane, to[lane], &books[lane], &sent[lane], err))
+			return false;
+	if (!kafka_producer_wait(&self->producer, err))
+		return false;
+	for (uint32_t lane = 0; lane < JOURNAL_LANES_MAX; lane++)
+		if (sent[lane] && self->records[lane].entry.code)
+			return error_set(err, ERROR_KAFKA, "topic %.*s: %s", SLICE_ARG(self->cfg->topics.checkpoints),
+			                 rd_kafka_err2str(self->records[lane].entry.code));
+	if (!kafka_transaction_commit(&self->producer, err))
+		return false;
+	self->open = false;
+	for (uint32_t lane = 0; lane < JOURNAL_LANES_MAX; lane++)
+		if (sent[lane])
+			kafka_checkpoint_topic_set(&self->topic, lane, to[lane], &books[lane]);
+	self->hint_is_old = true;
+	return true;
+}
+
+/* ---- starting, and starting over ---- */
+
+static bool open_producer(struct exactly_once *self, struct error *err)
+{
+	struct kafka_producer *producer = &self->producer;
+	struct slice names[6];
+	bool over = producer->rk && (producer->spent || kafka_producer_is_fatal(producer) || self->open);
+	if (over ? !kafka_producer_rebuild(producer, err) : !kafka_producer_open(producer, err))
+		return false;
+	self->open = false;
+	kafka_round_clear(&self->round);
+	rd_kafka_poll(producer->rk, 0);
+	size_t count = kafka_topics_fixed(self->cfg, names);
+	if (kafka_topics_ensure(producer->rk, self->cfg, names, count, err))
+		return true;
+	rd_kafka_poll(producer->rk, 0);
+	if (producer->trouble[0])
+		error_set(err, ERROR_KAFKA, "no broker answers: %s", producer->trouble);
+	return false;
+}
+
+static bool check_epochs(const struct exactly_once *self, struct error *err)
+{
+	const struct sink *sink = &self->base;
+	for (uint32_t lane = 0; sink->knows_epoch && lane < JOURNAL_LANES_MAX; lane++) {
+		uint64_t epoch = self->topic.lanes[lane].epoch;
+		if (self->topic.found[lane] && epoch && !sink->knows_epoch(sink->beat_context, epoch))
+			return error_set(err, ERROR_DATA,
+			                 "Kafka's checkpoint of lane %" PRIu32 " names epoch %" PRIu64
+			                 ", which this data directory never wrote: it was cloned or restored",
+			                 lane, epoch);
+	}
+	return true;
+}
+
+/* Ends what producers under other ids left open. */
+static bool fence_earlier(struct exactly_once *self, struct error *err)
+{
+	struct slice own = slice_of(self->producer.transactional_id), ids;
+	struct arena arena;
+	arena_init(&arena, IDS_BYTES);
+	bool done = kafka_ids_remember(self->dir, own, &arena, &ids, err);
+	while (done && ids.len) {
+		char id[KAFKA_TRANSACTIONAL_ID_BYTES];
+		struct kafka_producer earlier;
+		struct slice line = slice_split(&ids, '\n');
+		if (line.len == 0 || line.len >= sizeof id || slice_equal(line, own))
+			continue;
+		snprintf(id, sizeof id, "%.*s", SLICE_ARG(line));
+		kafka_producer_init(&earlier, self->cfg, &self->base, self->topic.log_id, id);
+		done = kafka_producer_open(&earlier, err) && kafka_transaction_init(&earlier, err);
+		kafka_producer_close(&earlier);
+		if (!done)
+			error_prepend(err, "transactional id %s", id);
+	}
+	arena_fini(&arena);
+	return done;
+}
+
+/* What was delivered under another mode or by another sink counts where it is further: it becomes Kafka's checkpoint
+ * before anything else is sent, so that from then on there is one truth. */
+static bool adopt(struct exactly_once *self, const struct checkpoint *base, struct error *err)
+{
+	struct journal_position to[JOURNAL_LANES_MAX];
+	struct tally_books books[JOURNAL_LANES_MAX];
+	bool further = false;
+	for (uint32_t lane = 0; lane < JOURNAL_LANES_MAX; lane++) {
+		bool is = checkpoint_compare(base->lanes[lane], self->topic.lanes[lane]) > 0;
+		to[lane] = is ? base->lanes[lane] : self->topic.lanes[lane];
+		books[lane] = is ? base->books[lane] : self->topic.books[lane];
+		further |= is;
+	}
+	if (!further)
+		return true;
+	self->open = true;
+	return kafka_transaction_begin(&self->producer, err) && seal(self, to, books, err);
+}
+
+static bool check_lost(const struct exactly_once *self, const struct checkpoint *base, struct error *err)
+{
+	for (uint32_t lane = 0; lane < JOURNAL_LANES_MAX; lane++) {
+		struct journal_position hint = self->hint.lanes[lane];
+		if (self->topic.found[lane] || hint.counter == 0 || checkpoint_compare(hint, base->lanes[lane]) <= 0)
+			continue;
+		return error_set(err, ERROR_DATA,
+		                 "topic %.*s holds no checkpoint of lane %" PRIu32
+		                 ", but there was one: it was lost, or this is another cluster",
+		                 SLICE_ARG(self->cfg->topics.checkpoints), lane);
+	}
+	return true;
+}
+
+static bool reconcile(struct exactly_once *self, struct error *err)
+{
+	struct checkpoint base;
+	checkpoint_fini(&self->hint);
+	if (!checkpoint_load_hint(self->dir, self->topic.log_id, &self->hint, &base, err))
+		return false;
+	bool done = check_lost(self, &base, err) && adopt(self, &base, err);
+	checkpoint_fini(&base);
+	return done && write_hint(self, err);
+}
+
+static bool start_over(struct exactly_once *self, struct error *err)
+{
+	self->ready = false;
+	if (!open_producer(self, err) || !kafka_checkpoint_topic_check(&self->topic, self->producer.rk, err) ||
+	    !kafka_checkpoint_topic_peek(&self->topic, err) || !check_epochs(self, err) || !fence_earlier(self, err) ||
+	    !kafka_transaction_init(&self->producer, err))
+		return false;
+	/* from here on nobody else adds to what Kafka has of this log */
+	if (!kafka_checkpoint_topic_read(&self->topic, err) || !check_epochs(self, err) || !reconcile(self, err)) {
+		self->producer.spent = true;
+		return false;
+	}
+	self->ready = true;
+	return true;
+}
+
+/* ---- the sink's operations ---- */
+
+static bool recover(struct sink *sink, struct sink_position *lanes, uint32_t lane_count, struct error *err)
+{
+	struct exactly_once *self = self_of(sink);
+	struct error reason;
+	if (sink_gives_up(sink))
+		return error_set(err, ERROR_UNAVAILABLE, "stopping");
+	if (self->ready && self->open) { /* the journal could not be read on in the middle of a round */
+		self->ready = kafka_transaction_abort(&self->producer, &reason);
+		self->open = !self->ready;
+	}
+	if (self->ready && (self->producer.spent || kafka_producer_is_fatal(&self->producer)))
+		self->ready = false;
+	if (!self->ready && !start_over(self, err))
+		return false;
+	kafka_round_clear(&self->round);
+	tally_discard(&sink->tally);
+	tally_load(&sink->tally, self->topic.books);
+	for (uint32_t i = 0; i < lane_count; i++)
+		lanes[i].position = self->topic.lanes[lanes[i].lane];
+	return true;
+}
+
+/* A producer that is spent is replaced here, between rounds; Kafka must have what it is known to have. */
+static bool renew(struct exactly_once *self, struct error *err)
+{
+	struct journal_position before[JOURNAL_LANES_MAX];
+	memcpy(before, self->topic.lanes, sizeof before);
+	if (!start_over(self, err))
+		return false;
+	for (uint32_t lane = 0; lane < JOURNAL_LANES_MAX; lane++)
+		if (differs(before[lane], self->topic.lanes[lane]))
+			return error_set(err, ERROR_KAFKA, "the checkpoint of lane %" PRIu32 " moved without us", lane);
+	return true;
+}
+
+static bool begin(struct sink *sink, struct error *err)
+{
+	struct exactly_once *self = self_of(sink);
+	kafka_round_clear(&self->round);
+	if (self->producer.spent && !renew(self, err))
+		return false;
+	self->open = true;
+	return kafka_transaction_begin(&self->producer, err);
+}
+
+static bool put(struct sink *sink, const struct journal_record *record, struct error *err)
+{
+	return kafka_round_put(&self_of(sink)->round, record, err);
+}
+
+static bool commit(struct sink *sink, const struct sink_position *lanes, uint32_t lane_count, struct error *err)
+{
+	struct exactly_once *self = self_of(sink);
+	struct journal_position to[JOURNAL_LANES_MAX];
+	struct tally_books books[JOURNAL_LANES_MAX];
+	bool definite;
+	if (!kafka_round_settle(&self->round, &definite, err)) {
+		self->ready = definite;
+		self->open = !definite;
+		return false;
+	}
+	memcpy(to, self->topic.lanes, sizeof to);
+	for (uint32_t i = 0; i < lane_count; i++)
+		to[lanes[i].lane] = lanes[i].position;
+	tally_all_after(&sink->tally, books);
+	if (!seal(self, to, books, err)) {
+		self->ready = false;
+		return false;
+	}
+	kafka_round_clear(&self->round);
+	refresh_hint(self, HINT_EVERY_MS);
+	return true;
+}
+
+static void idle(struct sink *sink)
+{
+	struct exactly_once *self = self_of(sink);
+	if (self->producer.rk)
+		rd_kafka_poll(self->producer.rk, 0);
+	refresh_hint(self, HINT_EVERY_MS);
+}
+
+static void status(struct sink *sink, struct buffer *json)
+{
+	struct kafka_producer *producer = &self_of(sink)->producer;
+	buffer_append_format(json, ",\"mode\":\"exactly_once\",\"in_flight\":%u,\"producer_rebuilds\":%u",
+	                     atomic_load(&producer->outstanding), atomic_load(&producer->rebuilds));
+}
+
+static void close_sink(struct sink **sink, int deadline_ms)
+{
+	(void)deadline_ms;
+	if (!*sink)
+		return;
+	struct exactly_once *self = self_of(*sink);
+	refresh_hint(self, 0);
+	kafka_producer_close(&self->producer);
+	kafka_round_fini(&self->round);
+	checkpoint_fini(&self->hint);
+	free(self);
+	*sink = NULL;
+}
+
+static const struct sink_ops OPS = {
+	.name = "kafka",
+	.recover = recover,
+	.begin = begin,
+	.put = put,
+	.commit = commit,
+	.idle = idle,
+	.status = status,
+	.close = close_sink,
+};
+
+struct sink *kafka_exactly_once_create(const struct config *cfg, const char *data_dir, const char *log_id,
+                                       struct error *err)
+{
+	struct exactly_once *self = calloc(1, sizeof *self);
+	char id[KAFKA_TRANSACTIONAL_ID_BYTES];
+	if (!self) {
+		error_set(err, ERROR_MEMORY, "no memory for the Kafka sink");
+		return NULL;
+	}
+	struct sink *sink = &self->base;
+	sink_init(sink, &OPS);
+	self->cfg = cfg;
+	checkpoint_init(&self->hint, log_id);
+	int len = snprintf(self->dir, sizeof self->dir, "%s", data_dir);
+	int id_len = snprintf(id, sizeof id, "%.*s-%s", SLICE_ARG(cfg->forward.transactional_prefix), log_id);
+	kafka_producer_init(&self->producer, cfg, sink, log_id, id);
+	kafka_checkpoint_topic_init(&self->topic, cfg, sink, log_id);
+	if (!kafka_round_init(&self->round, cfg, self->dir, &sink->tally, &self->producer))
+		error_set(err, ERROR_MEMORY, "no memory for a round of %u records", cfg->forward.batch_events);
+	else if (len >= (int)sizeof self->dir)
+		error_set(err, ERROR_CONFIG, "data_dir: path too long");
+	else if (id_len >= (int)sizeof id)
+		error_set(err, ERROR_CONFIG, "forward.transactional_prefix: too long");
+	else if (kafka_producer_open(&self->producer, err))
+		return sink;
+	close_sink(&sink, 0);
+	return NULL;
+}
