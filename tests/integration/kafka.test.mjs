@@ -126,7 +126,7 @@ test('a broker that is gone for 20 s under load: answers stay 2xx, nothing is lo
 
 test('connections to the broker that are cut, reset and swallowed lose nothing', { timeout: 180_000 }, async () => {
 	await hg.close();
-	const proxy = await Proxy.start({ to: kafka.brokers[0].port });
+	const proxy = await Proxy.start({ to: kafka.brokers[0].clientPort });
 	kafka.advertised = [proxy.port];
 	const broker = kafka.brokers[0];
 	await broker.stop();

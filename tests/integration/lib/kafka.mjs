@@ -5,6 +5,7 @@ import { createWriteStream, existsSync, mkdirSync, mkdtempSync, readFileSync, rm
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { freePort, waitFor } from './wait.mjs';
@@ -26,22 +27,24 @@ const reachable = (port) => new Promise((done) => {
 });
 
 class Broker {
-	constructor(kafka, id, port, controllerPort, dir) {
-		Object.assign(this, { kafka, id, port, controllerPort, dir, child: null, log: join(dir, 'broker.log') });
+	// port: what brokers and those who look on use; clientPort: what clients use, or a proxy in front of it.
+	constructor(kafka, id, [port, clientPort, controllerPort], dir) {
+		Object.assign(this, { kafka, id, port, clientPort, controllerPort, dir, child: null, log: join(dir, 'broker.log') });
 	}
 
 	writeProperties() {
 		const { kafka } = this;
 		const replicas = Math.min(3, kafka.count);
-		const advertised = kafka.advertised?.[this.id - 1] ?? this.port;
+		const advertised = kafka.advertised?.[this.id - 1] ?? this.clientPort;
 		const properties = {
 			'process.roles': 'broker,controller',
 			'node.id': this.id,
 			'controller.quorum.voters': kafka.brokers.map((b) => `${b.id}@127.0.0.1:${b.controllerPort}`).join(','),
 			'controller.listener.names': 'CONTROLLER',
-			listeners: `PLAINTEXT://127.0.0.1:${this.port},CONTROLLER://127.0.0.1:${this.controllerPort}`,
-			'advertised.listeners': `PLAINTEXT://127.0.0.1:${advertised}`,
-			'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
+			'inter.broker.listener.name': 'PLAINTEXT',
+			listeners: `PLAINTEXT://127.0.0.1:${this.port},CLIENT://127.0.0.1:${this.clientPort},CONTROLLER://127.0.0.1:${this.controllerPort}`,
+			'advertised.listeners': `PLAINTEXT://127.0.0.1:${this.port},CLIENT://127.0.0.1:${advertised}`,
+			'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CLIENT:PLAINTEXT,CONTROLLER:PLAINTEXT',
 			'log.dirs': join(this.dir, 'log'),
 			'auto.create.topics.enable': false,
 			'num.partitions': 3,
@@ -123,7 +126,7 @@ export class Kafka {
 		for (let id = 1; id <= brokers; id++) {
 			const dir = join(kafka.dir, `broker-${id}`);
 			mkdirSync(dir);
-			kafka.brokers.push(new Broker(kafka, id, await freePort(), await freePort(), dir));
+			kafka.brokers.push(new Broker(kafka, id, [await freePort(), await freePort(), await freePort()], dir));
 		}
 		// A test that dies must not leave a broker behind.
 		process.once('exit', () => kafka.brokers.forEach((b) => b.child?.kill('SIGKILL')));
@@ -143,7 +146,7 @@ export class Kafka {
 	}
 
 	get bootstrap() {
-		return this.brokers.map((b) => `127.0.0.1:${this.advertised?.[b.id - 1] ?? b.port}`).join(',');
+		return this.brokers.map((b) => `127.0.0.1:${this.advertised?.[b.id - 1] ?? b.clientPort}`).join(',');
 	}
 	// Past any proxy.
 	get direct() {
@@ -196,6 +199,19 @@ export class Kafka {
 			for (let i = 0; i + 1 < (record.headers?.length ?? 0); i += 2) headers[record.headers[i]] = record.headers[i + 1];
 			return { partition: record.partition, offset: record.offset, timestamp: record.ts, key: record.key, headers, value: record.payload };
 		}).sort((a, b) => a.partition - b.partition || a.offset - b.offset);
+	}
+
+	// As consume, but record by record, for topics that hold more than fits a string: { partition, offset, key, id, position }.
+	async scan(topic, each) {
+		const child = spawn('kcat', ['-b', this.direct, '-C', '-t', topic, '-o', 'beginning', '-e', '-q', '-f', '%p\t%o\t%k\t%h\n',
+			'-X', 'isolation.level=read_committed', '-X', 'check.crcs=true'], { stdio: ['ignore', 'pipe', 'inherit'] });
+		const exited = new Promise((done) => child.once('close', done));
+		for await (const line of createInterface({ input: child.stdout })) {
+			const [partition, offset, key, headers] = line.split('\t');
+			each({ partition: Number(partition), offset: Number(offset), key, id: headers.match(/(?:^|,)ce_id=([^,]*)/)?.[1], position: headers.match(/(?:^|,)headgate-position=([^,]*)/)?.[1] });
+		}
+		const code = await exited;
+		if (code !== 0) throw new Error(`kcat: exit ${code}`);
 	}
 
 	async close() {
