@@ -7,6 +7,7 @@ CC := gcc
 endif
 SAN ?=
 FUZZ_SECONDS ?= 60
+SOAK_ROUNDS ?= 500
 
 PKGS := libmicrohttpd libcjson rdkafka libsodium zlib libpcre2-8
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 $(if $(CI),-Werror)
@@ -35,6 +36,7 @@ help:
 	@echo "make check     format, layers, headers, size budget, documented tables, static analysis"
 	@echo "make asan | ubsan | tsan    the same tests against an instrumented build"
 	@echo "make fuzz      every fuzz target for FUZZ_SECONDS ($(FUZZ_SECONDS))"
+	@echo "make soak      the kill loop against a Kafka of three brokers, SOAK_ROUNDS ($(SOAK_ROUNDS)) times"
 	@echo "make bench     throughput against a bare libmicrohttpd server, memory, start time"
 	@echo "make install   into DESTDIR, PREFIX ($(PREFIX)) and SYSCONFDIR ($(SYSCONFDIR))"
 	@echo "make clean     removes $(B)"
@@ -100,6 +102,11 @@ ubsan:
 tsan:
 	@$(MAKE) --no-print-directory B=build-tsan SAN=thread test
 
+soak: deps-test
+	@tests/tools/kafka.sh fetch >/dev/null
+	@$(MAKE) --no-print-directory B=$(B) $(B)/headgate
+	@B=$(B) tests/soak/kill-loop.mjs $(SOAK_ROUNDS)
+
 check: deps-check
 	@B=$(B) tests/tools/check.sh
 
@@ -138,4 +145,4 @@ clean:
 -include $(shell find $(B) -name '*.d' -type f 2>/dev/null)
 FORCE:
 .SECONDARY: $(OBJ)
-.PHONY: help build run unit test asan ubsan tsan check bench fuzz install clean unit-programs bench-programs fuzz-programs FORCE
+.PHONY: help build run unit test asan ubsan tsan soak check bench fuzz install clean unit-programs bench-programs fuzz-programs FORCE

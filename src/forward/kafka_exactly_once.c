@@ -255,8 +255,8 @@ static bool recover(struct sink *sink, struct sink_position *lanes, uint32_t lan
 	if (!self->ready && !start_over(self, err))
 		return false;
 	kafka_round_clear(&self->round);
-	tally_discard(&sink->tally);
 	tally_load(&sink->tally, self->topic.books);
+	memcpy(sink->known, self->topic.lanes, sizeof sink->known);
 	for (uint32_t i = 0; i < lane_count; i++)
 		lanes[i].position = self->topic.lanes[lanes[i].lane];
 	return true;
@@ -343,6 +343,23 @@ static void close_sink(struct sink **sink, int deadline_ms)
 	*sink = NULL;
 }
 
+/* The best guess while Kafka cannot be asked. */
+static bool load_guess(struct exactly_once *self, struct error *err)
+{
+	struct checkpoint base;
+	if (!checkpoint_load_hint(self->dir, self->topic.log_id, &self->hint, &base, err))
+		return false;
+	for (uint32_t lane = 0; lane < JOURNAL_LANES_MAX; lane++) {
+		bool further = checkpoint_compare(base.lanes[lane], self->hint.lanes[lane]) > 0;
+		self->base.known[lane] = further ? base.lanes[lane] : self->hint.lanes[lane];
+		if (!further)
+			base.books[lane] = self->hint.books[lane];
+	}
+	tally_load(&self->base.tally, base.books);
+	checkpoint_fini(&base);
+	return true;
+}
+
 static const struct sink_ops OPS = {
 	.name = "kafka",
 	.recover = recover,
@@ -377,7 +394,7 @@ struct sink *kafka_exactly_once_create(const struct config *cfg, const char *dat
 		error_set(err, ERROR_CONFIG, "data_dir: path too long");
 	else if (id_len >= (int)sizeof id)
 		error_set(err, ERROR_CONFIG, "forward.transactional_prefix: too long");
-	else if (kafka_producer_open(&self->producer, err))
+	else if (kafka_producer_open(&self->producer, err) && load_guess(self, err))
 		return sink;
 	close_sink(&sink, 0);
 	return NULL;

@@ -1,14 +1,10 @@
 #include "forward/lanes.h"
 
-/* Long enough that one lane's records go out in long runs, short enough that no lane waits for another's backlog. */
-#define TURN_RECORDS 256
-
 void lanes_init(struct lanes *lanes, struct journal *journal)
 {
 	memset(lanes, 0, sizeof *lanes);
 	lanes->journal = journal;
 	lanes->count = journal_lane_count(journal);
-	lanes->turn_left = TURN_RECORDS;
 	for (uint32_t i = 0; i < lanes->count; i++)
 		lanes->read[i].lane = lanes->settled[i].lane = i;
 }
@@ -24,6 +20,7 @@ bool lanes_open(struct lanes *lanes, struct error *err)
 {
 	lanes_close(lanes);
 	memset(lanes->moved, 0, sizeof lanes->moved);
+	memset(lanes->heads, 0, sizeof lanes->heads);
 	memcpy(lanes->settled, lanes->read, sizeof lanes->settled);
 	lanes->oldest_ms = 0;
 	for (uint32_t i = 0; i < lanes->count; i++) {
@@ -38,37 +35,54 @@ bool lanes_open(struct lanes *lanes, struct error *err)
 	return true;
 }
 
-static void next_turn(struct lanes *lanes)
+/* Looks once at each lane without a head; *found: one more has any. */
+static enum journal_read look(struct lanes *lanes, bool *found, bool *empty, struct error *err)
 {
-	lanes->turn = (lanes->turn + 1) % lanes->count;
-	lanes->turn_left = TURN_RECORDS;
+	*found = *empty = false;
+	for (uint32_t i = 0; i < lanes->count; i++) {
+		struct lanes_head *head = &lanes->heads[i];
+		if (head->is_there)
+			continue;
+		head->counts = journal_reader_counts(lanes->readers[i]);
+		enum journal_read got = journal_reader_next(lanes->readers[i], &head->record, err);
+		if (got == JOURNAL_READ_ERROR) {
+			error_prepend(err, "lane %u", lanes->read[i].lane);
+			return got;
+		}
+		head->is_there = got == JOURNAL_READ_RECORD;
+		*(head->is_there ? found : empty) = true;
+	}
+	return JOURNAL_READ_RECORD;
 }
 
+/* A client that was answered on one connection may send what follows on another, which may belong to another lane. When
+ * the later record is seen, the earlier one is committed, but its lane may have been found empty before that: so the
+ * lanes found empty are looked at again until no look finds more. */
 enum journal_read lanes_next(struct lanes *lanes, struct journal_record *out, struct error *err)
 {
-	for (uint32_t tried = 0; tried <= lanes->count; tried++) {
-		uint32_t i = lanes->turn;
-		enum journal_read got = JOURNAL_READ_END;
-		if (lanes->turn_left)
-			got = journal_reader_next(lanes->readers[i], out, err);
-		if (got == JOURNAL_READ_ERROR)
-			error_prepend(err, "lane %u", lanes->read[i].lane);
-		if (got != JOURNAL_READ_RECORD) {
-			next_turn(lanes);
-			if (got == JOURNAL_READ_ERROR)
-				return got;
-			continue;
-		}
-		lanes->turn_left--;
-		lanes->moved[i] = true;
-		lanes->read[i].position = out->position;
-		if (out->type == JOURNAL_GAP && out->gap_count)
-			lanes->read[i].position.counter += out->gap_count - 1;
-		return got;
-	}
-	return JOURNAL_READ_END;
+	bool found, empty;
+	uint32_t first = lanes->count;
+	do {
+		if (look(lanes, &found, &empty, err) == JOURNAL_READ_ERROR)
+			return JOURNAL_READ_ERROR;
+	} while (found && empty);
+	for (uint32_t i = 0; i < lanes->count; i++)
+		if (lanes->heads[i].is_there &&
+		    (first == lanes->count ||
+		     lanes->heads[i].record.received_ms < lanes->heads[first].record.received_ms))
+			first = i;
+	if (first == lanes->count)
+		return JOURNAL_READ_END;
+	*out = lanes->heads[first].record;
+	lanes->heads[first].is_there = false;
+	lanes->moved[first] = true;
+	lanes->read[first].position = out->position;
+	if (out->type == JOURNAL_GAP && out->gap_count)
+		lanes->read[first].position.counter += out->gap_count - 1;
+	return JOURNAL_READ_RECORD;
 }
 
+/* A head's bytes stay: they are those read last. */
 void lanes_release(struct lanes *lanes)
 {
 	for (uint32_t i = 0; i < lanes->count; i++)
@@ -82,7 +96,9 @@ void lanes_reconcile(struct lanes *lanes, struct tally *tally, bool all)
 		if (!all && !lanes->moved[i])
 			continue;
 		bool has_position = all && lanes->settled[i].position.epoch;
-		tally_reconcile(tally, i, journal_reader_counts(lanes->readers[i]), has_position);
+		const struct lanes_head *head = &lanes->heads[i];
+		tally_reconcile(tally, i, head->is_there ? head->counts : journal_reader_counts(lanes->readers[i]),
+		                has_position);
 	}
 	const uint64_t *lost = tally->total.lost_behind;
 	journal_set_lost_behind(lanes->journal,
