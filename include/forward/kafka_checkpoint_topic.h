@@ -20,6 +20,16 @@ struct kafka_checkpoint_topic {
 	struct tally_books books[JOURNAL_LANES_MAX];
 };
 
+/* A record of the topic, of whatever log. */
+struct kafka_checkpoint {
+	char log_id[JOURNAL_LOG_ID_TEXT + 1];
+	uint32_t lane;
+	bool is_set;   /* it has a value … */
+	bool is_sound; /* … that can be read */
+	struct journal_position position;
+	struct tally_books books;
+};
+
 /* A record to send; the entry points into the texts beside it. */
 struct kafka_checkpoint_record {
 	struct kafka_entry entry;
@@ -36,6 +46,8 @@ MUST_CHECK bool kafka_checkpoint_topic_peek(struct kafka_checkpoint_topic *topic
 /* The same past all that has been written when the call began, which takes until the last transaction open there has
  * ended. False: that took too long, or Kafka is away. */
 MUST_CHECK bool kafka_checkpoint_topic_read(struct kafka_checkpoint_topic *topic, struct error *err);
+/* False: not the key of a checkpoint. */
+bool kafka_checkpoint_parse(const rd_kafka_message_t *message, struct kafka_checkpoint *out);
 void kafka_checkpoint_record_make(struct kafka_checkpoint_record *record, const struct kafka_checkpoint_topic *topic,
                                   uint32_t lane, struct journal_position position, const struct tally_books *books);
 /* What was sent is committed. */

@@ -1,10 +1,5 @@
-/* Reading to the end is two questions. A read_committed consumer is told the last stable offset for the end: behind a
- * transaction that someone left open, newer checkpoints that are committed would stay unseen, and what they cover would
- * be delivered again. So the end is asked for with read_uncommitted, and the reading goes on, waiting, until it is past
- * it.
- *
- * Only what is behind the last read is read again. A topic that became shorter than that was made anew: librdkafka goes
- * to its start, and what was read of the old one does not count. */
+/* Only what is behind the last read is read again. A topic that became shorter than that was made anew: librdkafka goes to
+ * its start, and what was read of the old one does not count. */
 #include "forward/kafka_checkpoint_topic.h"
 
 #include <inttypes.h>
@@ -14,13 +9,10 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "forward/checkpoint.h"
-#include "forward/kafka_conf.h"
+#include "forward/kafka_reader.h"
 #include "json/json.h"
 
 #define ASK_MS 5000
-#define READ_MS 15000 /* without progress */
-#define POLL_MS 100
-#define BEAT_MS 1000
 #define TOPIC_NAME_BYTES 250
 
 void kafka_checkpoint_topic_init(struct kafka_checkpoint_topic *topic, const struct config *cfg, struct sink *sink,
@@ -134,149 +126,68 @@ static bool parse(struct slice value, struct journal_position *at, struct tally_
 	return done;
 }
 
-/* The lane of a key of this log, or JOURNAL_LANES_MAX. */
-static uint32_t lane_of(const struct kafka_checkpoint_topic *topic, struct slice key)
+bool kafka_checkpoint_parse(const rd_kafka_message_t *message, struct kafka_checkpoint *out)
 {
+	struct slice key = { message->key, message->key_len };
 	uint64_t lane;
-	if (key.len == 0 || !slice_equal(slice_split(&key, '/'), slice_of(topic->log_id)) ||
-	    !slice_to_u64(key, &lane) || lane >= JOURNAL_LANES_MAX)
-		return JOURNAL_LANES_MAX;
-	return (uint32_t)lane;
-}
-
-/* A record without a value takes the lane's checkpoint back: how an operator tells that it shall not count. */
-static bool take(struct kafka_checkpoint_topic *topic, const rd_kafka_message_t *message, struct error *err)
-{
-	struct journal_position at;
-	struct tally_books books = { 0 };
-	uint32_t lane = lane_of(topic, (struct slice) { message->key, message->key_len });
-	if (lane == JOURNAL_LANES_MAX)
-		return true;
-	if (!message->payload) {
-		topic->found[lane] = false;
-		topic->lanes[lane] = (struct journal_position) { 0 };
-		return true;
-	}
-	if (!parse((struct slice) { message->payload, message->len }, &at, &books))
-		return error_set(err, ERROR_DATA,
-		                 "the checkpoint of lane %" PRIu32 " at offset %" PRId64 " cannot be read", lane,
-		                 message->offset);
-	if (!topic->found[lane] || checkpoint_compare(at, topic->lanes[lane]) > 0)
-		kafka_checkpoint_topic_set(topic, lane, at, &books);
+	*out = (struct kafka_checkpoint) { 0 };
+	struct slice log_id = key.len ? slice_split(&key, '/') : SLICE_NONE;
+	if (log_id.len != JOURNAL_LOG_ID_TEXT || !slice_to_u64(key, &lane) || lane >= JOURNAL_LANES_MAX)
+		return false;
+	memcpy(out->log_id, log_id.at, log_id.len);
+	out->lane = (uint32_t)lane;
+	out->is_set = message->payload != NULL;
+	out->is_sound =
+	        !out->is_set || parse((struct slice) { message->payload, message->len }, &out->position, &out->books);
 	return true;
 }
 
 /* ---- reading on ---- */
 
-static rd_kafka_t *make_consumer(struct kafka_checkpoint_topic *topic, enum kafka_role role, struct error *err)
+/* A record without a value takes the lane's checkpoint back: how an operator tells that it shall not count. */
+static bool take(void *context, struct kafka_reader_part *part, const rd_kafka_message_t *message, struct error *err)
 {
-	char reason[256];
-	rd_kafka_conf_t *conf = kafka_conf_create(topic->cfg, role, err);
-	if (!conf)
-		return NULL;
-	rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, reason, sizeof reason);
-	if (rk)
-		return rk;
-	rd_kafka_conf_destroy(conf);
-	error_set(err, ERROR_KAFKA, "kafka: %s", reason);
-	return NULL;
-}
-
-static bool ask_end(struct kafka_checkpoint_topic *topic, int64_t *end, struct error *err)
-{
-	char name[TOPIC_NAME_BYTES];
-	int64_t begin;
-	rd_kafka_t *rk = make_consumer(topic, KAFKA_UNCOMMITTED, err);
-	if (!rk)
-		return false;
-	rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(rk, name_of(topic, name), 0, &begin, end, ASK_MS);
-	rd_kafka_destroy(rk);
-	return code == RD_KAFKA_RESP_ERR_NO_ERROR ||
-	       error_set(err, ERROR_KAFKA, "the end of topic %s: %s", name, rd_kafka_err2str(code));
-}
-
-static bool is_served(struct kafka_checkpoint_topic *topic, int64_t *beat_ms, int64_t progress_ms, int64_t end,
-                      struct error *err)
-{
-	int64_t now_ms = clock_monotonic_ms();
-	if (sink_gives_up(topic->sink))
-		return error_set(err, ERROR_UNAVAILABLE, "stopping");
-	if (now_ms - *beat_ms < BEAT_MS)
+	struct kafka_checkpoint_topic *topic = context;
+	struct kafka_checkpoint one;
+	if (message->offset < part->next) {
+		log_warn("checkpoint_topic_anew", "offset=%" PRId64 " read_before=%" PRId64, message->offset,
+		         part->next);
+		kafka_checkpoint_topic_init(topic, topic->cfg, topic->sink, topic->log_id);
+	}
+	if (message->err || !kafka_checkpoint_parse(message, &one) || strcmp(one.log_id, topic->log_id) != 0)
 		return true;
-	*beat_ms = now_ms;
-	error_set(err, ERROR_KAFKA,
-	          "topic %.*s is readable up to offset %" PRId64 " of %" PRId64 ": waiting for an open transaction",
-	          SLICE_ARG(topic->cfg->topics.checkpoints), topic->next, end);
-	sink_beat(topic->sink, err->message);
-	return now_ms - progress_ms < READ_MS;
-}
-
-static bool is_readable(const rd_kafka_message_t *message)
-{
-	return message->err == RD_KAFKA_RESP_ERR_NO_ERROR || message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
-}
-
-static bool consume(struct kafka_checkpoint_topic *topic, rd_kafka_topic_t *rkt, int64_t end, struct error *err)
-{
-	int64_t progress_ms = clock_monotonic_ms(), beat_ms = progress_ms;
-	for (;;) {
-		bool done = true, ended = false;
-		rd_kafka_message_t *message = rd_kafka_consume(rkt, 0, POLL_MS);
-		if (message && is_readable(message) && message->offset < topic->next) {
-			log_warn("checkpoint_topic_anew", "offset=%" PRId64 " read_before=%" PRId64, message->offset,
-			         topic->next);
-			kafka_checkpoint_topic_init(topic, topic->cfg, topic->sink, topic->log_id);
-		}
-		if (message && message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
-			done = take(topic, message, err);
-		else if (message && !is_readable(message))
-			done = error_set(err, ERROR_KAFKA, "reading topic %s: %s", rd_kafka_topic_name(rkt),
-			                 rd_kafka_message_errstr(message));
-		if (message && done) {
-			ended = message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF && message->offset >= end;
-			topic->next = message->offset + (message->err ? 0 : 1);
-			progress_ms = clock_monotonic_ms();
-		}
-		if (message)
-			rd_kafka_message_destroy(message);
-		if (!done || ended)
-			return done;
-		if (!is_served(topic, &beat_ms, progress_ms, end, err))
-			return false;
+	if (!one.is_sound)
+		return error_set(err, ERROR_DATA,
+		                 "the checkpoint of lane %" PRIu32 " at offset %" PRId64 " cannot be read", one.lane,
+		                 message->offset);
+	if (!one.is_set) {
+		topic->found[one.lane] = false;
+		topic->lanes[one.lane] = (struct journal_position) { 0 };
+	} else if (!topic->found[one.lane] || checkpoint_compare(one.position, topic->lanes[one.lane]) > 0) {
+		kafka_checkpoint_topic_set(topic, one.lane, one.position, &one.books);
 	}
+	return true;
 }
 
-/* `end` 0: what is committed now. */
-static bool read_to(struct kafka_checkpoint_topic *topic, int64_t end, struct error *err)
+static bool read_on(struct kafka_checkpoint_topic *topic, bool past_end, struct error *err)
 {
 	char name[TOPIC_NAME_BYTES];
-	rd_kafka_t *rk = make_consumer(topic, KAFKA_COMMITTED, err);
-	if (!rk)
+	struct kafka_reader_part part = { .topic = name_of(topic, name), .next = topic->next };
+	if (past_end && !kafka_reader_ask_ends(topic->cfg, &part, 1, err))
 		return false;
-	rd_kafka_topic_t *rkt = rd_kafka_topic_new(rk, name_of(topic, name), NULL);
-	int64_t from = topic->next ? topic->next : RD_KAFKA_OFFSET_BEGINNING;
-	bool done = rkt && rd_kafka_consume_start(rkt, 0, from) == 0;
-	if (!done)
-		error_set(err, ERROR_KAFKA, "reading topic %s: %s", name, rd_kafka_err2str(rd_kafka_last_error()));
-	if (done) {
-		done = consume(topic, rkt, end, err);
-		rd_kafka_consume_stop(rkt, 0);
-	}
-	if (rkt)
-		rd_kafka_topic_destroy(rkt);
-	rd_kafka_destroy(rk);
+	bool done = kafka_reader_run(topic->cfg, topic->sink, &part, 1, take, topic, err);
+	topic->next = part.next;
 	return done;
 }
 
 bool kafka_checkpoint_topic_peek(struct kafka_checkpoint_topic *topic, struct error *err)
 {
-	return read_to(topic, 0, err);
+	return read_on(topic, false, err);
 }
 
 bool kafka_checkpoint_topic_read(struct kafka_checkpoint_topic *topic, struct error *err)
 {
-	int64_t end;
-	return ask_end(topic, &end, err) && read_to(topic, end, err);
+	return read_on(topic, true, err);
 }
 
 /* ---- writing ---- */
