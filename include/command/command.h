@@ -22,6 +22,9 @@ struct command_line {
 	struct {
 		const char *from, *to; /* positions or times */
 	} journal;
+	struct {
+		const char *topics; /* NULL: those of the configuration */
+	} audit;
 	const char *only_for; /* command that one of the options given belongs to, or NULL */
 	char **arguments;     /* behind the command's name, options taken out */
 	int count;
@@ -46,6 +49,8 @@ int command_validate(const struct command_line *line);
 int command_validate_schema(const struct command_line *line);
 /* Writes the page for a data-protection officer (tracking/processing.h). */
 int command_privacy(const struct command_line *line);
+/* Reads what reached Kafka and proves it by the positions. 1: something is missing, twice or out of order. */
+int command_audit(const struct command_line *line);
 /* ls, cat, verify, export: reads journal files; needs no lock. */
 int command_journal(const struct command_line *line);
 

@@ -2,7 +2,7 @@
  * committed one says is the truth about what Kafka has. Thread: the forwarder's.
  *
  * Value: {"format":1,"epoch":E,"counter":C,"delivered":[events,dead letters],"poisoned":[…],"erased":[…],
- * "quarantined":N}: position and, since the log began, the books of the lane. */
+ * "quarantined":[…],"lost_behind":[…]}: position and, since the log began, the books of the lane. */
 #ifndef HEADGATE_FORWARD_KAFKA_CHECKPOINT_TOPIC_H
 #define HEADGATE_FORWARD_KAFKA_CHECKPOINT_TOPIC_H
 
@@ -34,7 +34,7 @@ struct kafka_checkpoint {
 struct kafka_checkpoint_record {
 	struct kafka_entry entry;
 	char key[JOURNAL_LOG_ID_TEXT + 16];
-	char value[320];
+	char value[512];
 };
 
 void kafka_checkpoint_topic_init(struct kafka_checkpoint_topic *topic, const struct config *cfg, struct sink *sink,

@@ -90,6 +90,23 @@ bool kafka_checkpoint_topic_check(struct kafka_checkpoint_topic *topic, rd_kafka
 
 /* ---- one record ---- */
 
+/* The books: events and dead letters. */
+static const struct {
+	const char *name;
+	size_t offset;
+} PAIRS[] = {
+	{ "delivered", offsetof(struct tally_books, delivered) },
+	{ "poisoned", offsetof(struct tally_books, poisoned) },
+	{ "erased", offsetof(struct tally_books, erased) },
+	{ "quarantined", offsetof(struct tally_books, quarantined) },
+	{ "lost_behind", offsetof(struct tally_books, lost_behind) },
+};
+
+static uint64_t *pair_of(struct tally_books *books, size_t offset)
+{
+	return (uint64_t *)(void *)((char *)books + offset);
+}
+
 static bool get_number(const struct json_doc *doc, uint32_t node, uint64_t *out)
 {
 	int64_t value;
@@ -115,13 +132,12 @@ static bool parse(struct slice value, struct journal_position *at, struct tally_
 	struct json_doc doc = { 0 };
 	size_t offset;
 	arena_init(&arena, 1 << 16);
-	bool done =
-	        json_scan(&doc, value, &OPTIONS, &arena, &offset) == JSON_OK && json_type_of(&doc, 0) == JSON_OBJECT &&
-	        get_number(&doc, json_get(&doc, 0, SLICE("epoch")), &at->epoch) &&
-	        get_number(&doc, json_get(&doc, 0, SLICE("counter")), &at->counter) &&
-	        get_pair(&doc, SLICE("delivered"), books->delivered) &&
-	        get_pair(&doc, SLICE("poisoned"), books->poisoned) && get_pair(&doc, SLICE("erased"), books->erased) &&
-	        get_number(&doc, json_get(&doc, 0, SLICE("quarantined")), &books->quarantined);
+	bool done = json_scan(&doc, value, &OPTIONS, &arena, &offset) == JSON_OK &&
+	            json_type_of(&doc, 0) == JSON_OBJECT &&
+	            get_number(&doc, json_get(&doc, 0, SLICE("epoch")), &at->epoch) &&
+	            get_number(&doc, json_get(&doc, 0, SLICE("counter")), &at->counter);
+	for (size_t i = 0; done && i < sizeof PAIRS / sizeof *PAIRS; i++)
+		done = get_pair(&doc, slice_of(PAIRS[i].name), pair_of(books, PAIRS[i].offset));
 	arena_fini(&arena);
 	return done;
 }
@@ -196,19 +212,22 @@ void kafka_checkpoint_record_make(struct kafka_checkpoint_record *record, const 
                                   uint32_t lane, struct journal_position position, const struct tally_books *books)
 {
 	int key_len = snprintf(record->key, sizeof record->key, "%s/%" PRIu32, topic->log_id, lane);
-	int value_len =
+	struct tally_books copy = *books;
+	int len =
 	        snprintf(record->value, sizeof record->value,
-	                 "{\"format\":1,\"epoch\":%" PRIu64 ",\"counter\":%" PRIu64 ",\"delivered\":[%" PRIu64
-	                 ",%" PRIu64 "],\"poisoned\":[%" PRIu64 ",%" PRIu64 "],\"erased\":[%" PRIu64 ",%" PRIu64
-	                 "],\"quarantined\":%" PRIu64 "}",
-	                 position.epoch, position.counter, books->delivered[0], books->delivered[1], books->poisoned[0],
-	                 books->poisoned[1], books->erased[0], books->erased[1], books->quarantined);
+	                 "{\"format\":1,\"epoch\":%" PRIu64 ",\"counter\":%" PRIu64, position.epoch, position.counter);
+	for (size_t i = 0; i < sizeof PAIRS / sizeof *PAIRS; i++) {
+		const uint64_t *pair = pair_of(&copy, PAIRS[i].offset);
+		len += snprintf(record->value + len, sizeof record->value - (size_t)len,
+		                ",\"%s\":[%" PRIu64 ",%" PRIu64 "]", PAIRS[i].name, pair[0], pair[1]);
+	}
+	record->value[len++] = '}'; /* at most 396 bytes */
 	record->entry = (struct kafka_entry) { .is_checkpoint = true };
 	record->entry.record = (struct journal_record) {
 		.time_ms = clock_wall_ms(),
 		.topic = topic->cfg->topics.checkpoints,
 		.key = { record->key, (size_t)key_len },
-		.value = { record->value, (size_t)value_len },
+		.value = { record->value, (size_t)len },
 		.lane = lane,
 		.position = position,
 	};

@@ -1,11 +1,11 @@
 // exactly_once against a real broker: what a read_committed consumer that knows nothing of headgate sees is each accepted
 // event once, whatever happened to headgate, the broker and the connections between them.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { build, headgate, pageView, sleep, waitFor } from './lib/headgate.mjs';
+import { binary, build, cleanEnv, headgate, pageView, sleep, waitFor } from './lib/headgate.mjs';
 import { Kafka } from './lib/kafka.mjs';
 
 let kafka;
@@ -44,6 +44,9 @@ test('events and checkpoints come together', async (t) => {
 	assert.equal([...last.values()].reduce((n, c) => n + c.delivered[0], 0), sent.length, 'books in the checkpoints');
 });
 
+// { status, stdout, stderr } of `headgate audit` with the configuration of a daemon.
+const audit = (hg, args = []) => spawnSync(binary, ['audit', '--config', hg.configFile, '--data-dir', hg.dataDir, ...args], { encoding: 'utf8', env: cleanEnv });
+
 const load = (hg, args) => {
 	const acked = join(hg.home, 'acked');
 	const child = spawn(join(build, 'bench/load'), ['--port', String(hg.port), '--seconds', '60', '--acked', acked, ...args.map(String)], { stdio: 'ignore' });
@@ -66,5 +69,8 @@ test('kill -9 at random moments: each answered event once', { timeout: 120_000 }
 	assert.ok(acked.length > 1000, 'there was load');
 	assert.deepEqual(acked.filter((id) => !set.has(id)).slice(0, 5), [], 'lost');
 	assert.equal(ids.length, set.size, 'twice');
+	const proof = audit(hg);
+	assert.equal(proof.status, 0, proof.stdout + proof.stderr);
+	assert.match(proof.stdout, new RegExp(`^sound: ${ids.length} records, 0 replayed, 0 without position; 0 missing, 0 twice, 0 out of order`, 'm'));
 	console.error(`exactly: ${acked.length} answered, ${ids.length} delivered over 6 kills`);
 });
