@@ -41,10 +41,11 @@ struct kafka_producer {
 	int64_t beat_ms, progress_ms;
 	uint32_t outstanding_seen;
 	uint32_t rebuild_series;
-	bool refused; /* a report said no since `refused` was cleared */
-	bool spent;   /* an outcome is not known, or fatal: no transaction may begin with it any more */
-	_Atomic uint32_t asked, answered; /* requests that change a transaction, and their answers */
-	_Atomic uint32_t outstanding;     /* sent, not reported */
+	bool initialised;             /* for transactions */
+	bool refused;                 /* a report said no since `refused` was cleared */
+	bool spent;                   /* an outcome is not known, or fatal: no transaction may begin with it any more */
+	_Atomic bool unanswered;      /* a request that changes a transaction was lost, or its answer */
+	_Atomic uint32_t outstanding; /* sent, not reported */
 	_Atomic uint32_t rebuilds;
 };
 

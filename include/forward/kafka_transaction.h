@@ -7,8 +7,8 @@
 #include "base/error.h"
 #include "forward/kafka_producer.h"
 
-/* Ends what an earlier producer of the same transactional id left open, and fences it. False, but not spent: not now,
- * ask again. */
+/* Ends what an earlier producer of the same transactional id left open, and fences it; once for each
+ * producer. False, but not spent: not now, ask again. */
 MUST_CHECK bool kafka_transaction_init(struct kafka_producer *producer, struct error *err);
 MUST_CHECK bool kafka_transaction_begin(struct kafka_producer *producer, struct error *err);
 /* True: committed. It may be spent then all the same: some request got no answer before it was repeated. False: the

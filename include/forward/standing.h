@@ -9,7 +9,8 @@
 
 struct buffer;
 
-enum standing_state { STANDING_STARTING, STANDING_RUNNING, STANDING_STALLED, STANDING_STOPPED };
+/* Halted: it will not go on before an operator has decided or repaired something. */
+enum standing_state { STANDING_STARTING, STANDING_RUNNING, STANDING_STALLED, STANDING_HALTED, STANDING_STOPPED };
 
 struct standing {
 	pthread_mutex_t lock;
@@ -21,7 +22,7 @@ struct standing {
 	struct sink_position lanes[JOURNAL_LANES_MAX]; /* what the sink has */
 	struct tally_books books;
 	int64_t oldest_ms; /* received_ms of the oldest record not settled; 0: none, or none read yet */
-	uint32_t pending_series, oldest_series;
+	uint32_t pending_series, oldest_series, halted_series;
 	uint32_t kind_series[TALLY_KINDS]; /* state "pending" of records and of dead letters */
 };
 
@@ -29,6 +30,7 @@ void standing_init(struct standing *standing, struct journal *journal);
 void standing_fini(struct standing *standing);
 /* `reason` NULL or "": none. */
 void standing_set_state(struct standing *standing, enum standing_state state, const char *reason);
+/* Also true if it is halted. */
 bool standing_is_stalled(struct standing *standing);
 bool standing_has_caught_up(struct standing *standing);
 /* Something is pending, and how old it is is not known. */

@@ -239,6 +239,7 @@ bool checkpoint_load(const char *dir, const char *own, const char *other, const 
 		memset(out->lanes, 0, sizeof out->lanes);
 		snprintf(out->log_id, sizeof out->log_id, "%s", log_id);
 	}
+	out->exactly_once = false; /* whoever goes on from here is the one that counts */
 	snprintf(path, sizeof path, "%s/%s.checkpoint", dir, other);
 	merge(out, path);
 	return true;

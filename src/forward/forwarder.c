@@ -127,6 +127,15 @@ static bool fail(struct forwarder *fw, const char *kind, const struct error *err
 	return false;
 }
 
+/* The sink cannot start. What it found wrong, rather than out of reach, is for people to put right. */
+static bool fail_recovery(struct forwarder *fw, const char *kind, const struct error *err)
+{
+	bool failed = fail(fw, kind, err);
+	if (err->code == ERROR_DATA || err->code == ERROR_CONFIG)
+		standing_set_state(&fw->standing, STANDING_HALTED, err->message);
+	return failed;
+}
+
 static void tell_lanes(struct forwarder *fw, int64_t oldest_ms)
 {
 	standing_set_lanes(&fw->standing, fw->lanes.settled, fw->lanes.count, &fw->sink->tally.total);
@@ -174,9 +183,9 @@ static bool recover(struct forwarder *fw)
 	struct error err = { 0 };
 	memset(&fw->round, 0, sizeof fw->round);
 	if (!fw->sink->ops->recover(fw->sink, fw->lanes.read, fw->lanes.count, &err))
-		return fail(fw, "recover", &err);
+		return fail_recovery(fw, "recover", &err);
 	if (!check_epochs(fw, &err))
-		return fail(fw, "epoch", &err);
+		return fail_recovery(fw, "epoch", &err);
 	if (!lanes_open(&fw->lanes, &err))
 		return fail(fw, "read", &err);
 	for (uint32_t i = 0; i < fw->lanes.count; i++)

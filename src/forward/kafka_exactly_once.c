@@ -226,16 +226,13 @@ static bool start_over(struct exactly_once *self, struct error *err)
 {
 	self->ready = false;
 	if (!open_producer(self, err) || !kafka_checkpoint_topic_check(&self->topic, self->producer.rk, err) ||
-	    !kafka_checkpoint_topic_peek(&self->topic, err) || !check_epochs(self, err) || !fence_earlier(self, err) ||
-	    !kafka_transaction_init(&self->producer, err))
+	    !kafka_checkpoint_topic_peek(&self->topic, err) || !check_epochs(self, err))
 		return false;
-	/* from here on nobody else adds to what Kafka has of this log */
-	if (!kafka_checkpoint_topic_read(&self->topic, err) || !check_epochs(self, err) || !reconcile(self, err)) {
-		self->producer.spent = true;
+	if (!self->producer.initialised && (!fence_earlier(self, err) || !kafka_transaction_init(&self->producer, err)))
 		return false;
-	}
-	self->ready = true;
-	return true;
+	/* from here on nobody adds to what Kafka has of this log without fencing this producer */
+	self->ready = kafka_checkpoint_topic_read(&self->topic, err) && check_epochs(self, err) && reconcile(self, err);
+	return self->ready;
 }
 
 /* ---- the sink's operations ---- */

@@ -46,34 +46,20 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 	log_warn("kafka_trouble", "error=%s reason=%s", rd_kafka_err2name((rd_kafka_resp_err_t)code), reason);
 }
 
-/* ---- requests without an answer ---- */
-
-static bool changes_transaction(int16_t api_key)
-{
-	enum { PRODUCE = 0, INIT_PRODUCER_ID = 22, ADD_PARTITIONS = 24, END_TXN = 26 };
-	return api_key == PRODUCE || api_key == INIT_PRODUCER_ID || api_key == ADD_PARTITIONS || api_key == END_TXN;
-}
-
-/* Thread: a broker's of librdkafka, also of the next. */
-static rd_kafka_resp_err_t on_request(rd_kafka_t *rk, int socket, const char *broker, int32_t broker_id,
-                                      int16_t api_key, int16_t version, int32_t correlation, size_t size, void *opaque)
-{
-	struct kafka_producer *producer = opaque;
-	(void)rk, (void)socket, (void)broker, (void)broker_id, (void)version, (void)correlation, (void)size;
-	if (changes_transaction(api_key))
-		atomic_fetch_add(&producer->asked, 1);
-	return RD_KAFKA_RESP_ERR_NO_ERROR;
-}
-
+/* A request that is given up, because its connection broke or its time ran out, may have been carried out, or still be
+ * on its way. librdkafka asks again; that the first one is settled, nobody says. Thread: any of librdkafka's. */
 static rd_kafka_resp_err_t on_response(rd_kafka_t *rk, int socket, const char *broker, int32_t broker_id,
                                        int16_t api_key, int16_t version, int32_t correlation, size_t size,
                                        int64_t rtt_us, rd_kafka_resp_err_t code, void *opaque)
 {
+	enum { PRODUCE = 0, INIT_PRODUCER_ID = 22, ADD_PARTITIONS = 24, END_TXN = 26 };
 	struct kafka_producer *producer = opaque;
 	(void)rk, (void)socket, (void)broker, (void)broker_id, (void)version, (void)correlation, (void)size;
 	(void)rtt_us;
-	if (code == RD_KAFKA_RESP_ERR_NO_ERROR && changes_transaction(api_key))
-		atomic_fetch_add(&producer->answered, 1);
+	bool matters =
+	        api_key == PRODUCE || api_key == INIT_PRODUCER_ID || api_key == ADD_PARTITIONS || api_key == END_TXN;
+	if (matters && code != RD_KAFKA_RESP_ERR_NO_ERROR)
+		atomic_store(&producer->unanswered, true);
 	return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
@@ -81,7 +67,6 @@ static rd_kafka_resp_err_t on_new(rd_kafka_t *rk, const rd_kafka_conf_t *conf, v
                                   size_t reason_size)
 {
 	(void)conf, (void)reason, (void)reason_size;
-	rd_kafka_interceptor_add_on_request_sent(rk, "headgate", on_request, opaque);
 	return rd_kafka_interceptor_add_on_response_received(rk, "headgate", on_response, opaque);
 }
 
@@ -133,9 +118,8 @@ bool kafka_producer_open(struct kafka_producer *producer, struct error *err)
 		return error_set(err, ERROR_CONFIG, "kafka: %s", reason);
 	}
 	producer->trouble[0] = '\0';
-	producer->spent = producer->refused = false;
-	atomic_store(&producer->asked, 0);
-	atomic_store(&producer->answered, 0);
+	producer->spent = producer->refused = producer->initialised = false;
+	atomic_store(&producer->unanswered, false);
 	return true;
 }
 

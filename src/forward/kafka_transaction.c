@@ -51,6 +51,8 @@ bool kafka_transaction_init(struct kafka_producer *producer, struct error *err)
 		return false;
 	}
 	producer->spent = producer->refused = false;
+	atomic_store(&producer->unanswered, false); /* what is on its way is fenced */
+	producer->initialised = true;
 	return true;
 }
 
@@ -58,8 +60,6 @@ bool kafka_transaction_begin(struct kafka_producer *producer, struct error *err)
 {
 	rd_kafka_error_t *error = rd_kafka_begin_transaction(producer->rk);
 	producer->refused = false;
-	atomic_store(&producer->asked, 0);
-	atomic_store(&producer->answered, 0);
 	if (!error)
 		return true;
 	tell(producer, "begin_transaction", error, err);
@@ -73,8 +73,11 @@ static bool end(struct kafka_producer *producer, call_fn call, const char *what,
 	int tries;
 	bool retriable;
 	bool done = repeat(producer, call, what, END_MS, &tries, &retriable, err);
-	if (!done || tries > 1 || atomic_load(&producer->asked) != atomic_load(&producer->answered))
-		producer->spent = true;
+	bool unanswered = atomic_load(&producer->unanswered);
+	if (done && tries == 1 && !unanswered)
+		return true;
+	producer->spent = true;
+	log_info("kafka_producer_spent", "call=%s done=%d tries=%d unanswered=%d", what, done, tries, unanswered);
 	return done;
 }
 

@@ -8,7 +8,7 @@
 #include "base/metrics.h"
 #include "json/json.h"
 
-static const char *const STATE_NAMES[] = { "starting", "running", "stalled", "stopped" };
+static const char *const STATE_NAMES[] = { "starting", "running", "stalled", "halted", "stopped" };
 
 void standing_init(struct standing *standing, struct journal *journal)
 {
@@ -18,6 +18,7 @@ void standing_init(struct standing *standing, struct journal *journal)
 	standing->since_ms = clock_wall_ms();
 	standing->pending_series = metrics_series0(METRIC_FORWARD_PENDING);
 	standing->oldest_series = metrics_series0(METRIC_FORWARD_OLDEST);
+	standing->halted_series = metrics_series0(METRIC_FORWARD_HALTED);
 	standing->kind_series[TALLY_EVENTS] = metrics_series1(METRIC_RECORDS, "pending");
 	standing->kind_series[TALLY_DEAD_LETTERS] = metrics_series1(METRIC_DEAD_LETTERS, "pending");
 }
@@ -40,7 +41,7 @@ void standing_set_state(struct standing *standing, enum standing_state state, co
 bool standing_is_stalled(struct standing *standing)
 {
 	pthread_mutex_lock(&standing->lock);
-	bool stalled = standing->state == STANDING_STALLED;
+	bool stalled = standing->state == STANDING_STALLED || standing->state == STANDING_HALTED;
 	pthread_mutex_unlock(&standing->lock);
 	return stalled;
 }
@@ -112,6 +113,7 @@ void standing_publish(struct standing *standing)
 	for (int kind = 0; kind < TALLY_KINDS; kind++)
 		metrics_set(standing->kind_series[kind], (int64_t)by_kind[kind]);
 	metrics_set(standing->pending_series, (int64_t)records);
+	metrics_set(standing->halted_series, standing->state == STANDING_HALTED);
 	metrics_set(standing->oldest_series, oldest_seconds(standing, records));
 	pthread_mutex_unlock(&standing->lock);
 }

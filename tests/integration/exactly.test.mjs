@@ -2,11 +2,15 @@
 // event once, whatever happened to headgate, the broker and the connections between them.
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { binary, build, cleanEnv, headgate, pageView, sleep, waitFor } from './lib/headgate.mjs';
 import { Kafka } from './lib/kafka.mjs';
+
+// A transactional client that is neither headgate nor librdkafka.
+const { Kafka: Js, logLevel } = createRequire(new URL('../package.json', import.meta.url))('kafkajs');
 
 let kafka;
 before(async () => { kafka = await Kafka.start({ brokers: 1 }); });
@@ -73,4 +77,150 @@ test('kill -9 at random moments: each answered event once', { timeout: 120_000 }
 	assert.equal(proof.status, 0, proof.stdout + proof.stderr);
 	assert.match(proof.stdout, new RegExp(`^sound: ${ids.length} records, 0 replayed, 0 without position; 0 missing, 0 twice, 0 out of order`, 'm'));
 	console.error(`exactly: ${acked.length} answered, ${ids.length} delivered over 6 kills`);
+});
+
+const events = (n, key) => Array.from({ length: n }, () => pageView({ user_id: key }));
+async function send(hg, list) {
+	assert.equal((await hg.post(list)).status, 200);
+	return list.map((e) => e.event_id);
+}
+const forwarder = async (hg) => (await hg.status()).forwarder;
+const halted = (hg, reason) => waitFor(async () => {
+	const f = await forwarder(hg);
+	if (f.state !== 'halted' || !reason.test(f.reason)) throw new Error(JSON.stringify(f));
+	return (await hg.metrics()).get('headgate_forward_halted') === 1;
+}, { deadlineMs: 30_000, what: 'halted' });
+// Exactly those, once, and the audit agrees.
+async function assertDelivered(hg, prefix, ids) {
+	const got = await settled(prefix, ids.length);
+	assert.deepEqual([...got].sort(), [...ids].sort());
+	const proof = audit(hg);
+	assert.equal(proof.status, 0, proof.stdout + proof.stderr);
+}
+
+test('4 → 1 → 4 lanes, killed in each phase', { timeout: 120_000 }, async (t) => {
+	const lanes = (n) => config('lanes', { lanes: n, journal: { file_bytes: '1MiB' } });
+	const hg = await headgate(t, { config: lanes(4) });
+	for (const n of [1, 4, 1]) {
+		const running = load(hg, ['--connections', 8, '--rate', 2000]);
+		await sleep(1200);
+		await hg.kill9();
+		await running.done;
+		await hg.restart({ config: lanes(n) });
+	}
+	await hg.drained(60_000);
+	const acked = ackedOf(hg), ids = await settled('lanes', acked.length), set = new Set(ids);
+	assert.deepEqual(acked.filter((id) => !set.has(id)).slice(0, 5), [], 'lost');
+	assert.equal(ids.length, set.size, 'twice');
+	assert.equal(audit(hg).status, 0);
+});
+
+test('a foreign transaction that is open in the checkpoint topic is waited for, not read past', { timeout: 120_000 }, async (t) => {
+	const hg = await headgate(t, { config: config('foreign') });
+	const ids = await send(hg, events(30, 'a'));
+	await hg.drained();
+	const producer = new Js({ brokers: [kafka.bootstrap], clientId: 'foreign', logLevel: logLevel.NOTHING }).producer({ transactionalId: 'foreign', maxInFlightRequests: 1, idempotent: true, transactionTimeout: 50_000 });
+	await producer.connect();
+	t.after(() => producer.disconnect());
+	const transaction = await producer.transaction();
+	await transaction.send({ topic: 'foreign.checkpoints', messages: [{ key: 'somebody/0', value: '{}' }] });
+	// What is committed behind the open transaction, a plain read_committed reader does not see.
+	ids.push(...(await send(hg, events(30, 'b'))));
+	await hg.drained();
+	await hg.kill9();
+	await hg.restart();
+	ids.push(...(await send(hg, events(5, 'c'))));
+	const waiting = await waitFor(async () => /transaction is open/.test((await forwarder(hg)).reason), { deadlineMs: 20_000, what: 'the reason in /status' });
+	assert.ok(waiting);
+	await transaction.abort();
+	await hg.drained(60_000);
+	await assertDelivered(hg, 'foreign', ids);
+});
+
+test('a cloned directory stops forwarding and keeps accepting', { timeout: 120_000 }, async (t) => {
+	const hg = await headgate(t, { config: config('clone') });
+	const ids = await send(hg, events(20, 'a'));
+	await hg.drained();
+	await hg.kill9();
+	const copy = join(hg.home, 'copy');
+	cpSync(hg.dataDir, copy, { recursive: true });
+	await sleep(1100); // epochs are seconds
+	await hg.restart();
+	ids.push(...(await send(hg, events(20, 'b'))));
+	await hg.drained();
+	const clone = await headgate(t, { config: config('clone'), dataDir: copy });
+	await halted(clone, /cloned or restored/);
+	await send(clone, events(3, 'clone'));
+	// The original is not disturbed.
+	ids.push(...(await send(hg, events(20, 'c'))));
+	await hg.drained();
+	assert.equal((await hg.metrics()).get('headgate_producer_rebuilds_total'), 0, hg.stderr);
+	assert.equal((await clone.admin('/readyz')).status, 200);
+	await assertDelivered(hg, 'clone', ids);
+});
+
+test('a checkpoint topic that lost what it held stops forwarding', { timeout: 120_000 }, async (t) => {
+	const hg = await headgate(t, { config: config('lost') });
+	const ids = await send(hg, events(20, 'a'));
+	await hg.drained();
+	await hg.sigterm();
+	await kafka.tool('org.apache.kafka.tools.TopicCommand', ['--delete', '--topic', 'lost.checkpoints']);
+	await waitFor(async () => !(await kafka.topics()).includes('lost.checkpoints'), { what: 'the topic gone' });
+	await hg.restart();
+	await halted(hg, /holds no checkpoint of lane/);
+	await send(hg, events(3, 'b'));
+	assert.deepEqual((await idsOf('lost')).sort(), ids.sort(), 'nothing more');
+});
+
+test('a checkpoint topic that is not compacted: no forwarding until it is', { timeout: 120_000 }, async (t) => {
+	await kafka.createTopic('policy.checkpoints', { config: { 'cleanup.policy': 'delete' } });
+	const hg = await headgate(t, { config: config('policy') });
+	const ids = await send(hg, events(10, 'a'));
+	await halted(hg, /cleanup\.policy=delete/);
+	await kafka.tool('kafka.admin.ConfigCommand', ['--alter', '--entity-type', 'topics', '--entity-name', 'policy.checkpoints', '--add-config', 'cleanup.policy=compact']);
+	await hg.drained(60_000);
+	await assertDelivered(hg, 'policy', ids);
+	assert.equal((await hg.metrics()).get('headgate_forward_halted'), 0);
+});
+
+test('another mode, another sink: each goes on where the last one stopped', { timeout: 120_000 }, async (t) => {
+	const kafkaless = { ...config('change'), kafka: undefined };
+	const hg = await headgate(t, { config: kafkaless });
+	const filed = await send(hg, events(10, 'a'));
+	await hg.drained();
+	const ids = [];
+	for (const mode of ['exactly_once', 'at_least_once', 'exactly_once']) {
+		await hg.restart({ config: config('change', { forward: { mode } }) });
+		ids.push(...(await send(hg, events(10, mode))));
+		await hg.drained();
+		assert.equal((await forwarder(hg)).mode, mode);
+	}
+	await hg.restart({ config: kafkaless });
+	filed.push(...(await send(hg, events(10, 'b'))));
+	await hg.drained();
+	assert.deepEqual((await settled('change', ids.length)).sort(), ids.sort());
+	assert.deepEqual(hg.files('change.events').map((f) => f.event.event_id).sort(), filed.sort());
+});
+
+test('a record that Kafka refuses becomes a dead letter in the transaction of its round', { timeout: 120_000 }, async (t) => {
+	await kafka.createTopic('poison.events', { partitions: 2, config: { 'max.message.bytes': '4000' } });
+	const hg = await headgate(t, { config: config('poison') });
+	// Text that no codec makes much smaller, next to events that fit.
+	const noise = () => Array.from({ length: 6000 }, () => String.fromCharCode(97 + Math.floor(Math.random() * 26))).join('');
+	const bad = [0, 1, 2].map((i) => pageView({ user_id: `p-${i}`, properties: { noise: noise() } }));
+	const good = events(60, 'good');
+	const sent = [...good.slice(0, 20), bad[0], ...good.slice(20, 40), bad[1], bad[2], ...good.slice(40)];
+	await send(hg, sent);
+	await hg.drained(60_000);
+	const m = await hg.metrics();
+	assert.equal(m.get('headgate_records_total', { state: 'poisoned' }), 3);
+	assert.equal(m.get('headgate_records_total', { state: 'delivered' }), 60);
+	assert.deepEqual((await settled('poison', good.length)), good.map((e) => e.event_id), 'the rest, in order');
+	const letters = (await kafka.consume('poison.rejected')).map((r) => JSON.parse(r.value));
+	assert.deepEqual(letters.map((l) => `${l.reason} ${l.event_id}`).sort(), bad.map((e) => `poison ${e.event_id}`));
+	const kept = readFileSync(join(hg.dataDir, 'quarantine/kafka.ndjson'), 'utf8').trim().split('\n').map((l) => JSON.parse(l));
+	assert.deepEqual(kept.map((k) => k.value.event_id), bad.map((e) => e.event_id));
+	assert.equal(audit(hg).status, 0, 'a dead letter stands for its record');
+	await hg.restart();
+	assert.equal((await hg.metrics()).get('headgate_records_total', { state: 'poisoned' }), 3, 'the books came back');
 });
