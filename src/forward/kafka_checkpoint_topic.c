@@ -68,12 +68,30 @@ static bool judge_answer(const char *name, rd_kafka_event_t *event, struct error
 	return judge_policy(name, resources[0], err);
 }
 
+/* Any broker can tell; the controller, which librdkafka would ask, may be away. */
+static bool choose_broker(rd_kafka_t *rk, rd_kafka_AdminOptions_t *options, struct error *err)
+{
+	const struct rd_kafka_metadata *metadata;
+	char reason[256];
+	rd_kafka_resp_err_t code = rd_kafka_metadata(rk, 0, NULL, &metadata, ASK_MS);
+	if (code)
+		return error_set(err, ERROR_KAFKA, "no broker answers: %s", rd_kafka_err2str(code));
+	if (metadata->broker_cnt > 0)
+		rd_kafka_AdminOptions_set_broker(options, metadata->brokers[0].id, reason, sizeof reason);
+	rd_kafka_metadata_destroy(metadata);
+	return true;
+}
+
 bool kafka_checkpoint_topic_check(struct kafka_checkpoint_topic *topic, rd_kafka_t *rk, struct error *err)
 {
 	char name[TOPIC_NAME_BYTES], reason[256];
-	rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
 	rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(rk, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
 	rd_kafka_AdminOptions_set_request_timeout(options, ASK_MS, reason, sizeof reason);
+	if (!choose_broker(rk, options, err)) {
+		rd_kafka_AdminOptions_destroy(options);
+		return false;
+	}
+	rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
 	rd_kafka_ConfigResource_t *resource =
 	        rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, name_of(topic, name));
 	rd_kafka_DescribeConfigs(rk, &resource, 1, options, queue);
