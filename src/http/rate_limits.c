@@ -1,4 +1,4 @@
-/* The check at the head costs the caller nothing but the head: an overdrawn one is refused before its body is read. The
+/* The check at the head costs the caller nothing but the head: the body of an overdrawn one is never looked at. The
  * number of events is known only later, so a batch may overdraw a bucket, and the next request waits for it.
  *
  * A source's key may be public, and of a signed source anyone may know it: its bucket is touched only by requests whose
