@@ -8,6 +8,7 @@
 
 struct admin;
 struct buffer;
+struct person;
 
 struct admin_options {
 	struct config_address listen;
@@ -19,6 +20,10 @@ struct admin_options {
 	bool (*readyz)(void *context, struct buffer *reason);
 	void (*status)(void *context, struct buffer *json);
 	bool (*reload)(void *context, struct error *err);
+	/* These run in a thread of their own, one at a time (admin/task.h). `fd`: NDJSON goes there. */
+	bool (*find)(void *context, const struct person *who, int fd, struct error *err);
+	bool (*erase)(void *context, const struct person *who, bool suppress, struct buffer *json, struct error *err);
+	bool (*unsuppress)(void *context, const struct person *who, struct buffer *json, struct error *err);
 };
 
 struct admin *admin_start(const struct admin_options *options, struct error *err);

@@ -25,6 +25,10 @@ struct command_line {
 	struct {
 		const char *topics; /* NULL: those of the configuration */
 	} audit;
+	struct {
+		const char *id; /* NULL: not given */
+		bool suppress, unsuppress;
+	} person;
 	const char *only_for; /* command that one of the options given belongs to, or NULL */
 	char **arguments;     /* behind the command's name, options taken out */
 	int count;
@@ -51,6 +55,9 @@ int command_validate_schema(const struct command_line *line);
 int command_privacy(const struct command_line *line);
 /* Reads what reached Kafka and proves it by the positions. 1: something is missing, twice or out of order. */
 int command_audit(const struct command_line *line);
+/* What is held of a person, as NDJSON; and erasing it. Through the running daemon, or on the stopped directory. */
+int command_find(const struct command_line *line);
+int command_erase(const struct command_line *line);
 /* ls, cat, verify, export: reads journal files; needs no lock. */
 int command_journal(const struct command_line *line);
 

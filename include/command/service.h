@@ -14,12 +14,16 @@ struct buffer;
 struct forwarder;
 struct http_server;
 struct journal;
+struct retention;
+struct suppression;
 
 struct service {
 	struct config_options options;
 	struct snapshot *boot; /* config of the start: listeners, journal and sink keep to it */
 	struct journal *journal;
 	struct audit_log *audit;
+	struct suppression *suppression;
+	struct retention *retention; /* main's thread */
 	struct dedup *dedup;
 	struct dedup_recovery recovery;
 	struct forwarder *forwarder;

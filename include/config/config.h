@@ -267,8 +267,12 @@ struct config {
 	} forward;
 	struct {
 		uint64_t retention_ms; /* 0: kept for ever */
-		bool compress;         /* closed hours become .ndjson.gz beside the folder's .ndjson files' names */
+		uint64_t dead_letter_retention_ms;
+		bool compress; /* closed hours become .ndjson.gz beside the folder's .ndjson files' names */
 	} files;
+	struct {
+		uint64_t retention_ms;
+	} quarantine, audit_log;
 
 	uint32_t drain_timeout_ms; /* 25 s */
 

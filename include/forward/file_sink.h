@@ -9,7 +9,9 @@
 struct file_sink_options {
 	const char *dir; /* the data directory */
 	const char *log_id;
-	uint64_t retention_ms;    /* closed files older than that are deleted; 0: kept for ever */
+	uint64_t retention_ms;          /* closed files older than that are deleted; 0: kept for ever */
+	struct slice dead_letter_topic; /* its files have a retention of their own */
+	uint64_t dead_letter_retention_ms;
 	bool compress;            /* closed files become .ndjson.gz */
 	int64_t (*wall_ms)(void); /* NULL: clock_wall_ms; tests move it */
 };

@@ -16,6 +16,10 @@ struct forwarder *forwarder_start(struct journal *journal, const struct config *
 /* Hands on what is committed until nothing is left or deadline_ms have passed, then ends the thread. What is left stays
  * in the journal. */
 void forwarder_stop(struct forwarder **forwarder, int deadline_ms);
+/* Brings it to rest: nothing that is not committed will reach anybody, no reader and no output file is open. It goes on
+ * after forwarder_resume, from what its checkpoints say. Thread: any, one at a time, and not while it is stopped. */
+MUST_CHECK bool forwarder_pause(struct forwarder *fw, struct error *err);
+void forwarder_resume(struct forwarder *fw);
 /* True if there is nothing to wait for: all is delivered, or the sink does not take anything now. Thread: any. */
 bool forwarder_has_settled(struct forwarder *forwarder);
 /* Sets the gauges to what holds now. Thread: any. */

@@ -35,6 +35,9 @@ struct sink_ops {
 	bool (*let_go)(struct sink *sink, struct error *err);
 	/* May wait for as long as an outage lasts, calling sink_beat meanwhile, but not beyond give_up_ms. */
 	bool (*commit)(struct sink *sink, const struct sink_position *lanes, uint32_t lane_count, struct error *err);
+	/* Optional: from here until recover nothing of what was put since the last commit may reach anybody, and no file
+	 * is worked on. */
+	void (*drop)(struct sink *sink);
 	/* Called between rounds, at least each second: retention, compression, polling. */
 	void (*idle)(struct sink *sink);
 	/* Members for /status, appended inside an open JSON object, each with a comma before it. Thread: any. */

@@ -7,14 +7,17 @@
 #include "config/config.h"
 
 struct dedup;
+struct errand;
 struct journal;
 struct http_server;
 struct buffer;
+struct suppression;
 
 struct http_options {
 	const struct config *cfg; /* listen, limits: of the start */
 	struct journal *journal;
 	struct dedup *dedup;
+	struct suppression *suppression; /* NULL: nobody is suppressed */
 	uint32_t lanes;
 	/* Called once by a lane whose journal failed for good, after the waiting requests were answered. */
 	void (*on_fatal)(void *context, const struct error *err);
@@ -29,6 +32,9 @@ uint16_t http_server_port(const struct http_server *server);
 void http_server_drain(struct http_server *server, int deadline_ms);
 void http_server_stop(struct http_server **server);
 bool http_server_is_draining(const struct http_server *server);
+uint32_t http_server_lanes(const struct http_server *server);
+/* The lane runs it at the end of a turn (pipeline/errand.h). Thread: any, until http_server_stop. */
+void http_server_post(struct http_server *server, uint32_t lane, struct errand *errand);
 /* A JSON object: lanes, connections, requests in flight. Thread: any. */
 void http_server_status(struct http_server *server, struct buffer *json);
 

@@ -7,12 +7,14 @@
 #include "base/error.h"
 #include "event/event.h"
 #include "identity/visitor.h"
+#include "pipeline/errand.h"
 #include "pipeline/snapshot.h"
 #include "protocol/protocol.h"
 
 struct dedup;
 struct journal;
 struct pipeline;
+struct suppression;
 struct pipeline_copy;
 
 /* One request. The caller sets the first part (memset 0 before), keeps it in place until it is answered, and lets the
@@ -57,6 +59,7 @@ struct pipeline_options {
 	struct dedup *dedup;
 	struct slice cookies_secret_file; /* empty: cookies are signed with the journal's key */
 	bool commit_at_once;              /* for callers without loop turns: each request is written as it comes */
+	struct suppression *suppression;  /* NULL: nobody is */
 };
 
 struct pipeline *pipeline_create(const struct pipeline_options *options, struct error *err);
@@ -69,6 +72,8 @@ MUST_CHECK bool pipeline_commit(struct pipeline *pipeline, struct error *err);
 /* Readable when another lane posted an outcome: then pipeline_drain. */
 int pipeline_mailbox_fd(const struct pipeline *pipeline);
 void pipeline_drain(struct pipeline *pipeline);
+/* The lane's thread will run it at the end of a turn. Thread: any, while the lane runs. */
+void pipeline_post(struct pipeline *pipeline, struct errand *errand);
 /* The answer of a settled request, in its arena; its cookies are in req->identity. The connection must still be there. */
 void pipeline_answer(struct request *req, struct protocol_answer *out);
 

@@ -10,6 +10,8 @@
 
 struct device_cache;
 
+struct suppression;
+
 enum step_outcome { STEP_PASS, STEP_DROP, STEP_REJECT };
 
 struct step_context {
@@ -21,6 +23,7 @@ struct step_context {
 	const struct consent_signer *signer; /* NULL: no consent cookie */
 	struct slice idempotency_key;
 	const struct hash_key *hash_key;
+	struct suppression *suppression; /* NULL: nobody is suppressed */
 	struct arena *arena;
 	struct device_cache *devices; /* the lane's; NULL: none */
 	int64_t received_ms;

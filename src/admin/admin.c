@@ -5,11 +5,16 @@
 #include <arpa/inet.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "admin/draft.h"
+#include "admin/person_request.h"
+#include "admin/task.h"
 #include "admin/token.h"
 #include "base/buffer.h"
 #include "base/log.h"
@@ -19,6 +24,7 @@
 
 #define VISIT_MAGIC 0x56495354u
 #define BODY_BYTES_MAX ((size_t)4 << 20)
+#define PERSON_BYTES ((size_t)64 << 10)
 #define CONNECTIONS_MAX 64
 #define IDLE_SECONDS 30
 
@@ -27,13 +33,7 @@ struct admin {
 	struct MHD_Daemon *daemon;
 	char host[INET6_ADDRSTRLEN + 2];
 	char token[ADMIN_TOKEN_BYTES + 1];
-};
-
-/* One request under way. */
-struct visit {
-	uint32_t magic;
-	struct buffer body;
-	bool too_large;
+	struct task_runner tasks;
 };
 
 struct reply {
@@ -41,9 +41,23 @@ struct reply {
 	const char *content_type;
 	const char *allow;
 	struct buffer body;
+	int fd; /* -1: `body` is the answer; else what this file holds */
 };
 
+struct visit;
 typedef void (*answer_fn)(struct admin *admin, struct visit *visit, struct reply *reply);
+
+/* One request under way. */
+struct visit {
+	uint32_t magic;
+	struct buffer body;
+	bool too_large;
+	/* one that is answered by a task */
+	struct admin *admin;
+	answer_fn task;
+	struct reply reply;
+	_Atomic bool answered;
+};
 
 static void refuse(struct reply *reply, unsigned status, const char *code, const char *message)
 {
@@ -118,14 +132,69 @@ static void answer_validate(struct admin *admin, struct visit *visit, struct rep
 		refuse(reply, 422, "schema_refused", err.message);
 }
 
+static void refuse_error(struct reply *reply, const struct error *err)
+{
+	reply->body.len = 0;
+	refuse(reply, (unsigned)error_http_status(err->code), err->code == ERROR_USAGE ? "bad_request" : "failed",
+	       err->message);
+}
+
+/* What was found goes to memory, not to the disk: it is of somebody who may want it gone. */
+static bool find(struct admin *admin, const struct person *who, struct reply *reply, struct error *err)
+{
+	reply->fd = memfd_create("found", MFD_CLOEXEC);
+	if (reply->fd < 0)
+		return error_set_errno(err, "memfd_create");
+	if (admin->options.find(admin->options.context, who, reply->fd, err))
+		return true;
+	close(reply->fd);
+	reply->fd = -1;
+	return false;
+}
+
+/* Thread: the task's. */
+static void answer_person(struct admin *admin, struct visit *visit, struct reply *reply, bool only_find)
+{
+	struct error err = { 0 };
+	struct arena arena;
+	struct person_request request;
+	void *context = admin->options.context;
+	arena_init(&arena, PERSON_BYTES);
+	bool ok = person_request_read(buffer_slice(&visit->body), &arena, &request, &err);
+	if (ok && only_find) {
+		reply->content_type = "application/x-ndjson";
+		ok = find(admin, &request.who, reply, &err);
+	} else if (ok && request.unsuppress) {
+		ok = admin->options.unsuppress(context, &request.who, &reply->body, &err);
+	} else if (ok) {
+		ok = admin->options.erase(context, &request.who, request.suppress, &reply->body, &err);
+	}
+	if (!ok) {
+		reply->content_type = "application/json";
+		refuse_error(reply, &err);
+	}
+	arena_fini(&arena);
+}
+
+static void answer_find(struct admin *admin, struct visit *visit, struct reply *reply)
+{
+	answer_person(admin, visit, reply, true);
+}
+
+static void answer_erase(struct admin *admin, struct visit *visit, struct reply *reply)
+{
+	answer_person(admin, visit, reply, false);
+}
+
 static const struct {
 	const char *path, *method;
-	bool needs_token;
+	bool needs_token, is_task;
 	answer_fn answer;
 } routes[] = {
-	{ "/livez", "GET", false, answer_livez },     { "/readyz", "GET", false, answer_readyz },
-	{ "/metrics", "GET", false, answer_metrics }, { "/status", "GET", false, answer_status },
-	{ "/reload", "POST", true, answer_reload },   { "/v1/validate", "POST", true, answer_validate },
+	{ "/livez", "GET", false, false, answer_livez },     { "/readyz", "GET", false, false, answer_readyz },
+	{ "/metrics", "GET", false, false, answer_metrics }, { "/status", "GET", false, false, answer_status },
+	{ "/reload", "POST", true, false, answer_reload },   { "/v1/validate", "POST", true, false, answer_validate },
+	{ "/find", "POST", true, true, answer_find },        { "/erase", "POST", true, true, answer_erase },
 };
 
 static struct slice header(struct MHD_Connection *connection, const char *name)
@@ -186,6 +255,8 @@ static void route(struct admin *admin, struct MHD_Connection *connection, const 
 			       "Authorization: Bearer with the token of admin.token_file is required");
 		} else if (visit->too_large) {
 			refuse(reply, 413, "body_too_large", "the body is larger than 4 MiB");
+		} else if (routes[i].is_task) {
+			visit->task = routes[i].answer;
 		} else {
 			routes[i].answer(admin, visit, reply);
 		}
@@ -196,12 +267,16 @@ static void route(struct admin *admin, struct MHD_Connection *connection, const 
 
 static enum MHD_Result queue(struct MHD_Connection *connection, struct reply *reply)
 {
-	if (reply->body.failed)
+	struct stat st = { 0 };
+	if (reply->body.failed || (reply->fd >= 0 && fstat(reply->fd, &st) != 0))
 		return MHD_NO;
 	struct MHD_Response *response =
-	        MHD_create_response_from_buffer(reply->body.len, reply->body.at, MHD_RESPMEM_MUST_COPY);
+	        reply->fd >= 0
+	                ? MHD_create_response_from_fd64((uint64_t)st.st_size, reply->fd)
+	                : MHD_create_response_from_buffer(reply->body.len, reply->body.at, MHD_RESPMEM_MUST_COPY);
 	if (!response)
 		return MHD_NO;
+	reply->fd = -1; /* the response's */
 	MHD_add_response_header(response, "Content-Type", reply->content_type);
 	MHD_add_response_header(response, "Cache-Control", "no-store");
 	MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
@@ -212,6 +287,25 @@ static enum MHD_Result queue(struct MHD_Connection *connection, struct reply *re
 	enum MHD_Result queued = MHD_queue_response(connection, reply->status, response);
 	MHD_destroy_response(response);
 	return queued;
+}
+
+/* Thread: the task's. */
+static void run_task(void *subject)
+{
+	struct visit *visit = subject;
+	visit->task(visit->admin, visit, &visit->reply);
+	atomic_store(&visit->answered, true);
+}
+
+/* The answer comes when the connection is resumed. */
+static enum MHD_Result begin_task(struct admin *admin, struct MHD_Connection *connection, struct visit *visit)
+{
+	struct error err = { 0 };
+	visit->admin = admin;
+	if (task_start(&admin->tasks, connection, run_task, visit, &err))
+		return MHD_YES;
+	refuse_error(&visit->reply, &err);
+	return queue(connection, &visit->reply);
 }
 
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url, const char *method,
@@ -225,6 +319,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 		if (!visit)
 			return MHD_NO;
 		visit->magic = VISIT_MAGIC;
+		visit->reply = (struct reply) { .status = 200, .content_type = "application/json", .fd = -1 };
 		*request = visit;
 		return MHD_YES;
 	}
@@ -236,12 +331,10 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 		*upload_size = 0;
 		return MHD_YES;
 	}
-	struct reply reply = { .status = 200, .content_type = "application/json" };
-	buffer_init(&reply.body, NULL);
-	route(admin, connection, url, method, visit, &reply);
-	enum MHD_Result queued = queue(connection, &reply);
-	buffer_fini(&reply.body);
-	return queued;
+	if (atomic_load(&visit->answered))
+		return queue(connection, &visit->reply);
+	route(admin, connection, url, method, visit, &visit->reply);
+	return visit->task ? begin_task(admin, connection, visit) : queue(connection, &visit->reply);
 }
 
 static void on_completed(void *context, struct MHD_Connection *connection, void **request,
@@ -254,6 +347,9 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
 	if (!visit || visit->magic != VISIT_MAGIC)
 		return;
 	buffer_fini(&visit->body);
+	buffer_fini(&visit->reply.body);
+	if (visit->reply.fd >= 0)
+		close(visit->reply.fd);
 	free(visit);
 	*request = NULL;
 }
@@ -310,7 +406,8 @@ struct admin *admin_start(const struct admin_options *options, struct error *err
 	if (!admin_token_load(options->token_file.at, admin->token, err))
 		goto failed;
 	MHD_set_panic_func(on_panic, NULL);
-	unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL | MHD_USE_ERROR_LOG;
+	unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL | MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME;
+	task_runner_init(&admin->tasks);
 	if (address.ss_family == AF_INET6)
 		flags |= MHD_USE_IPv6;
 	admin->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, admin, MHD_OPTION_EXTERNAL_LOGGER,
@@ -338,6 +435,7 @@ void admin_stop(struct admin **admin)
 {
 	if (!*admin)
 		return;
+	task_runner_fini(&(*admin)->tasks); /* a daemon with suspended connections cannot be stopped */
 	MHD_stop_daemon((*admin)->daemon);
 	explicit_bzero((*admin)->token, sizeof(*admin)->token);
 	free(*admin);

@@ -14,7 +14,7 @@
 struct option {
 	const char *name, *value, *doc; /* value NULL: a flag */
 	size_t offset;                  /* in struct command_line */
-	const char *command;            /* the only one it is for; NULL: all */
+	const char *command;            /* those it is for, by "|"; NULL: all */
 };
 
 struct command {
@@ -50,6 +50,12 @@ static const struct option options[] = {
 	  "journal" },
 	{ "--topic", "NAMES", "audit: these topics, with commas between, instead of those of the configuration",
 	  offsetof(struct command_line, audit.topics), "audit" },
+	{ "--id", "ID", "find, erase: name=value (user_id=42, event_id=…), or a value under any name",
+	  offsetof(struct command_line, person.id), "find|erase" },
+	{ "--suppress", NULL, "erase: refuse later events of that id as well",
+	  offsetof(struct command_line, person.suppress), "erase" },
+	{ "--unsuppress", NULL, "erase: erase nothing, take later events of that id again",
+	  offsetof(struct command_line, person.unsuppress), "erase" },
 };
 
 static int run_serve(const struct command_line *line)
@@ -73,6 +79,8 @@ static const struct command commands[] = {
 	  command_validate },
 	{ "journal", "ls|cat|verify|export [FILE...]", "list, print, prove or export the journal's files", 1, INT32_MAX,
 	  command_journal },
+	{ "find", "--id ID", "print all that is held of a person, one JSON object a line", 0, 0, command_find },
+	{ "erase", "--id ID", "erase all that is held of a person, and tell the consumers", 0, 0, command_erase },
 	{ "catalog", "lint|diff|docs|...", "lint [DIR], diff OLD NEW, docs, types, schema EVENT: tools for the schemas",
 	  1, INT32_MAX, command_catalog },
 	{ "privacy", "", "write what is collected of persons, why, where and how long, for a data-protection officer",
@@ -82,9 +90,6 @@ static const struct command commands[] = {
 	{ "version", "", "print the version", 0, 0, run_version },
 	{ "help", "[config]", "this, or all keys of the configuration", 0, 1, run_help },
 };
-
-/* Named in the design, not built yet: said so instead of "unknown". */
-static const char *const later[] = { "erase", "find" };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -230,9 +235,6 @@ static int run_command(const char *name, const struct command_line *line)
 			return command_usage("there are options that only %s has", line->only_for);
 		return commands[i].run(line);
 	}
-	for (size_t i = 0; i < COUNT(later); i++)
-		if (strcmp(later[i], name) == 0)
-			return command_usage("%s is not part of this version", name);
 	return command_usage("unknown command %s", name);
 }
 

@@ -16,13 +16,16 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "command/erasure.h"
 #include "command/service.h"
 #include "command/version.h"
 #include "command/watch.h"
 #include "forward/forwarder.h"
 #include "holdings/audit_log.h"
+#include "holdings/retention.h"
 #include "http/server.h"
 #include "journal/journal.h"
+#include "privacy/suppression.h"
 
 #define LAST_ANSWERS_MS 1000
 #define SETTLE_LOOK_MS 10
@@ -88,7 +91,9 @@ static bool open_store(struct service *service, uint32_t lanes, struct error *er
 	if (!service->journal)
 		return false;
 	service->audit = audit_log_open(cfg->data_dir.at, journal_hash_key(service->journal), err);
-	if (!service->audit)
+	service->suppression = suppression_open(cfg->data_dir.at, journal_hash_key(service->journal), err);
+	service->retention = retention_create(cfg, err);
+	if (!service->audit || !service->suppression || !service->retention)
 		return false;
 	dedup_set_key(service->dedup, journal_hash_key(service->journal));
 	dedup_recovery_load(&service->recovery);
@@ -101,6 +106,7 @@ static bool open_listeners(struct service *service, uint32_t lanes, struct error
 	const struct http_options http = { .cfg = cfg,
 		                           .journal = service->journal,
 		                           .dedup = service->dedup,
+		                           .suppression = service->suppression,
 		                           .lanes = lanes,
 		                           .on_fatal = on_fatal,
 		                           .context = service };
@@ -114,7 +120,10 @@ static bool open_listeners(struct service *service, uint32_t lanes, struct error
 		                             .set_gauges = service_set_gauges,
 		                             .readyz = service_is_ready,
 		                             .status = service_status,
-		                             .reload = service_reload };
+		                             .reload = service_reload,
+		                             .find = erasure_find,
+		                             .erase = erasure_erase,
+		                             .unsuppress = erasure_unsuppress };
 	service->admin = admin_start(&admin, err);
 	return service->admin != NULL;
 }
@@ -176,6 +185,14 @@ static void look_at_journal(struct service *service)
 		atomic_store(&service->failed, true);
 }
 
+static void delete_expired(struct service *service)
+{
+	struct snapshot *snap = snapshot_current();
+	if (snap)
+		retention_run(service->retention, snap->cfg, service->audit);
+	snapshot_release(&snap);
+}
+
 /* Watches what the current configuration wants watched, if that is not so already. A watch that cannot be had is no
  * reason to stop: reloading by hand is still there. */
 static void set_watch(struct watch *watch, bool anew)
@@ -222,6 +239,7 @@ static void wait_for_end(struct service *service, int signal_fd)
 		if (watch_due_ms(&watch, clock_monotonic_ms()) == 0)
 			follow_catalog(service, &watch);
 		look_at_journal(service);
+		delete_expired(service);
 	}
 	watch_fini(&watch);
 }
@@ -245,7 +263,9 @@ static void close_all(struct service *service)
 	snapshot_publish(NULL);
 	journal_close(&service->journal);
 	dedup_destroy(&service->dedup);
+	retention_destroy(&service->retention);
 	audit_log_close(&service->audit);
+	suppression_close(&service->suppression);
 	snapshot_release(&service->boot);
 }
 

@@ -143,7 +143,7 @@ void event_write_dead_letter(const struct event *ev, const struct event_origin *
 		PUT(out, ",\"event\":");
 		json_write_string(out, ev->name);
 	}
-	if (ev->event_id.len) {
+	if (ev->event_id.len && ev->reason != REASON_SUPPRESSED) {
 		PUT(out, ",\"event_id\":");
 		json_write_string_safe(out, ev->event_id);
 	}

@@ -28,7 +28,8 @@
 struct file_chores {
 	char events_dir[PATH_MAX - 512];
 	char temporary[PATH_MAX - 512];
-	uint64_t retention_ms;
+	uint64_t retention_ms, dead_letter_retention_ms;
+	char dead_letter_topic[256];
 	bool compress;
 	file_chores_open_fn is_open;
 	void *context;
@@ -148,9 +149,11 @@ static void remove_file(const char *whole)
 		log_warn("sync_failed", "reason=%s", err.message);
 }
 
-static bool is_expired(const struct file_chores *chores, int64_t hour, int64_t wall_ms)
+static bool is_expired(const struct file_chores *chores, struct slice topic, int64_t hour, int64_t wall_ms)
 {
-	return chores->retention_ms && wall_ms - (hour + 1) * FILE_OUT_HOUR_MS > (int64_t)chores->retention_ms;
+	bool letters = slice_equal(topic, slice_of(chores->dead_letter_topic));
+	uint64_t retention_ms = letters ? chores->dead_letter_retention_ms : chores->retention_ms;
+	return retention_ms && wall_ms - (hour + 1) * FILE_OUT_HOUR_MS > (int64_t)retention_ms;
 }
 
 /* Deletes what is too old; starts compressing the first plain file found and returns true. */
@@ -161,9 +164,9 @@ static bool visit(struct file_chores *chores, const char *whole, int64_t wall_ms
 	size_t topic_len;
 	int64_t hour;
 	struct error err;
-	if (!file_out_parse(path, &topic_len, &hour) || chores->is_open(chores->context, path))
+	if (!file_out_parse(path, &topic_len, &hour) || (chores->is_open && chores->is_open(chores->context, path)))
 		return false;
-	if (is_expired(chores, hour, wall_ms)) {
+	if (is_expired(chores, (struct slice) { path, topic_len }, hour, wall_ms)) {
 		log_info("output_file_expired", "path=%s", path);
 		remove_file(whole);
 		return false;
@@ -195,18 +198,20 @@ static void walk(struct file_chores *chores, int64_t wall_ms)
 		fts_close(tree);
 }
 
-struct file_chores *file_chores_create(const char *data_dir, uint64_t retention_ms, bool compress,
-                                       file_chores_open_fn is_open, void *context)
+struct file_chores *file_chores_create(const struct file_chores_options *options)
 {
 	struct file_chores *chores = calloc(1, sizeof *chores);
 	if (!chores)
 		return NULL;
-	snprintf(chores->events_dir, sizeof chores->events_dir, "%s/events", data_dir);
-	snprintf(chores->temporary, sizeof chores->temporary, "%s/files.gz.tmp", data_dir);
-	chores->retention_ms = retention_ms;
-	chores->compress = compress;
-	chores->is_open = is_open;
-	chores->context = context;
+	snprintf(chores->events_dir, sizeof chores->events_dir, "%s/events", options->data_dir);
+	snprintf(chores->temporary, sizeof chores->temporary, "%s/files.gz.tmp", options->data_dir);
+	snprintf(chores->dead_letter_topic, sizeof chores->dead_letter_topic, "%.*s",
+	         SLICE_ARG(options->dead_letter_topic));
+	chores->retention_ms = options->retention_ms;
+	chores->dead_letter_retention_ms = options->dead_letter_retention_ms;
+	chores->compress = options->compress;
+	chores->is_open = options->is_open;
+	chores->context = options->context;
 	chores->from = chores->to = -1;
 	return chores;
 }
@@ -222,7 +227,7 @@ void file_chores_destroy(struct file_chores **chores)
 
 bool file_chores_run(struct file_chores *chores, int64_t wall_ms)
 {
-	if (!chores->compress && chores->retention_ms == 0)
+	if (!chores->compress && chores->retention_ms == 0 && chores->dead_letter_retention_ms == 0)
 		return false;
 	if (chores->from < 0 && clock_monotonic_ms() >= chores->next_walk_ms) {
 		chores->next_walk_ms = clock_monotonic_ms() + WALK_EVERY_MS;
@@ -231,6 +236,12 @@ bool file_chores_run(struct file_chores *chores, int64_t wall_ms)
 	if (chores->from >= 0)
 		compress_run(chores, clock_monotonic_us() + RUN_US);
 	return chores->from >= 0 || chores->next_walk_ms == 0;
+}
+
+void file_chores_drop(struct file_chores *chores)
+{
+	compress_end(chores);
+	chores->next_walk_ms = 0;
 }
 
 void file_chores_hint(struct file_chores *chores)

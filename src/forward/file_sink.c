@@ -304,6 +304,11 @@ static void close_sink(struct sink **sink, int deadline_ms)
 	*sink = NULL;
 }
 
+static void drop_work(struct sink *sink)
+{
+	file_chores_drop(sink_of(sink)->chores);
+}
+
 static const struct sink_ops OPS = {
 	.name = "files",
 	.recover = recover,
@@ -311,6 +316,7 @@ static const struct sink_ops OPS = {
 	.put = put,
 	.let_go = let_go,
 	.commit = commit,
+	.drop = drop_work,
 	.idle = idle,
 	.status = status,
 	.close = close_sink,
@@ -329,7 +335,14 @@ struct sink *file_sink_create(const struct file_sink_options *options, struct er
 	fs->wall_ms = options->wall_ms ? options->wall_ms : clock_wall_ms;
 	int len = snprintf(fs->dir, sizeof fs->dir, "%s", options->dir);
 	snprintf(fs->events_dir, sizeof fs->events_dir, "%s/events", fs->dir);
-	fs->chores = file_chores_create(options->dir, options->retention_ms, options->compress, is_listed, fs);
+	const struct file_chores_options chores = { .data_dir = options->dir,
+		                                    .retention_ms = options->retention_ms,
+		                                    .dead_letter_topic = options->dead_letter_topic,
+		                                    .dead_letter_retention_ms = options->dead_letter_retention_ms,
+		                                    .compress = options->compress,
+		                                    .is_open = is_listed,
+		                                    .context = fs };
+	fs->chores = file_chores_create(&chores);
 	if (len >= (int)sizeof fs->dir)
 		error_set(err, ERROR_CONFIG, "data_dir: path too long");
 	else if (!fs->chores)

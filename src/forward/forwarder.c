@@ -32,6 +32,8 @@
 #define IDLE_EVERY_MS 1000
 #define BACKOFF_MIN_MS 100
 #define BACKOFF_MAX_MS 5000
+#define PAUSE_PATIENCE_MS 3000 /* for the round under way to end well */
+#define PAUSE_TIMEOUT_MS 30000
 #define STALLED_STOP_MS 1000 /* a stop does not wait out its deadline for a sink that is away */
 
 struct round {
@@ -50,6 +52,8 @@ struct forwarder {
 	pthread_mutex_t lock; /* with `wake`: for sleeping until a stop */
 	pthread_cond_t wake;
 	bool stopping;       /* under lock */
+	bool pausing;        /* under lock: asked to let go of everything … */
+	bool paused;         /* under lock: … and it has */
 	int64_t deadline_ms; /* monotonic, under lock */
 	struct lanes lanes;
 	struct standing standing;
@@ -72,7 +76,15 @@ static bool is_stopping(struct forwarder *fw)
 	return stopping;
 }
 
-/* Returns early when a stop is asked for, and does not sleep at all after that. */
+static bool is_called_away(struct forwarder *fw)
+{
+	pthread_mutex_lock(&fw->lock);
+	bool called = fw->stopping || fw->pausing;
+	pthread_mutex_unlock(&fw->lock);
+	return called;
+}
+
+/* Returns early when a stop or a pause is asked for, and does not sleep at all after that. */
 static void sleep_ms(struct forwarder *fw, int64_t ms)
 {
 	struct timespec until;
@@ -84,9 +96,33 @@ static void sleep_ms(struct forwarder *fw, int64_t ms)
 		until.tv_nsec -= 1000000000;
 	}
 	pthread_mutex_lock(&fw->lock);
-	while (!fw->stopping && pthread_cond_timedwait(&fw->wake, &fw->lock, &until) != ETIMEDOUT)
+	while (!fw->stopping && !fw->pausing && pthread_cond_timedwait(&fw->wake, &fw->lock, &until) != ETIMEDOUT)
 		;
 	pthread_mutex_unlock(&fw->lock);
+}
+
+/* Lets go of round, readers and sink while somebody works on what they hold; recovery follows. */
+static bool rest(struct forwarder *fw)
+{
+	pthread_mutex_lock(&fw->lock);
+	bool asked = fw->pausing;
+	pthread_mutex_unlock(&fw->lock);
+	if (!asked)
+		return false;
+	if (fw->sink->ops->drop)
+		fw->sink->ops->drop(fw->sink);
+	lanes_close(&fw->lanes);
+	fw->ready = false;
+	pthread_mutex_lock(&fw->lock);
+	fw->paused = true;
+	pthread_cond_broadcast(&fw->wake);
+	while (fw->pausing)
+		pthread_cond_wait(&fw->wake, &fw->lock);
+	fw->paused = false;
+	if (!fw->stopping)
+		atomic_store(&fw->sink->give_up_ms, SINK_NEVER);
+	pthread_mutex_unlock(&fw->lock);
+	return true;
 }
 
 /* ---- what others see ---- */
@@ -213,7 +249,7 @@ static bool take(struct forwarder *fw, const struct journal_record *record, stru
 			return fail(fw, "put", err);
 		if (round->oldest_ms == 0 || record->received_ms < round->oldest_ms)
 			round->oldest_ms = record->received_ms;
-	} else {
+	} else if (!(record->flags & JOURNAL_GAP_ERASED)) {
 		log_warn("gap_passed", "records=%llu epoch=%llu counter=%llu", (unsigned long long)record->gap_count,
 		         (unsigned long long)record->position.epoch, (unsigned long long)record->position.counter);
 	}
@@ -272,7 +308,7 @@ static bool fill(struct forwarder *fw)
 	for (;;) {
 		if (!take_all(fw))
 			return false;
-		if (!fw->round.open || fw->round.full || is_stopping(fw))
+		if (!fw->round.open || fw->round.full || is_called_away(fw))
 			return true;
 		int64_t left_ms = collect_left_ms(fw);
 		if (left_ms <= 0)
@@ -347,6 +383,8 @@ static void *run(void *argument)
 		fw->lanes.settled[i].position = fw->sink->known[i];
 	look_back(fw);
 	for (;;) {
+		if (rest(fw))
+			continue;
 		bool stopping = is_stopping(fw); /* before reading: what was committed before the stop goes out */
 		enum step done = step(fw);
 		if (stopping && (done != STEP_COMMITTED || is_late(fw)))
@@ -375,6 +413,8 @@ static struct sink *make_sink(struct journal *journal, const struct config *cfg,
 		.dir = dir,
 		.log_id = journal_log_id(journal),
 		.retention_ms = cfg->files.retention_ms,
+		.dead_letter_topic = cfg->topics.rejected,
+		.dead_letter_retention_ms = cfg->files.dead_letter_retention_ms,
 		.compress = cfg->files.compress,
 	};
 	return file_sink_create(&options, err);
@@ -456,6 +496,45 @@ void forwarder_stop(struct forwarder **forwarder, int deadline_ms)
 	lanes_close(&fw->lanes);
 	destroy(fw);
 	*forwarder = NULL;
+}
+
+static bool wait_for_rest(struct forwarder *fw, int64_t patience_ms)
+{
+	struct timespec until;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += (time_t)(patience_ms / 1000);
+	pthread_mutex_lock(&fw->lock);
+	while (!fw->paused && pthread_cond_timedwait(&fw->wake, &fw->lock, &until) != ETIMEDOUT)
+		;
+	bool paused = fw->paused;
+	pthread_mutex_unlock(&fw->lock);
+	return paused;
+}
+
+bool forwarder_pause(struct forwarder *fw, struct error *err)
+{
+	pthread_mutex_lock(&fw->lock);
+	fw->pausing = true;
+	pthread_cond_broadcast(&fw->wake);
+	pthread_mutex_unlock(&fw->lock);
+	journal_wake(fw->journal);
+	if (!standing_is_stalled(&fw->standing) && wait_for_rest(fw, PAUSE_PATIENCE_MS))
+		return true;
+	atomic_store(&fw->sink->give_up_ms, clock_monotonic_ms());
+	if (wait_for_rest(fw, PAUSE_TIMEOUT_MS))
+		return true;
+	forwarder_resume(fw);
+	return error_set(err, ERROR_UNAVAILABLE, "the forwarder does not come to rest");
+}
+
+void forwarder_resume(struct forwarder *fw)
+{
+	pthread_mutex_lock(&fw->lock);
+	fw->pausing = false;
+	if (!fw->stopping)
+		atomic_store(&fw->sink->give_up_ms, SINK_NEVER);
+	pthread_cond_broadcast(&fw->wake);
+	pthread_mutex_unlock(&fw->lock);
 }
 
 bool forwarder_has_settled(struct forwarder *fw)

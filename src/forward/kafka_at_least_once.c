@@ -262,6 +262,11 @@ static bool commit(struct sink *sink, const struct sink_position *lanes, uint32_
 	return settle(ks, err) && save(ks, lanes, lane_count, err);
 }
 
+static void drop(struct sink *sink)
+{
+	kafka_producer_close(&sink_of(sink)->producer);
+}
+
 static void idle(struct sink *sink)
 {
 	struct kafka_producer *producer = &sink_of(sink)->producer;
@@ -296,6 +301,7 @@ static const struct sink_ops OPS = {
 	.begin = begin,
 	.put = put,
 	.commit = commit,
+	.drop = drop,
 	.idle = idle,
 	.status = status,
 	.close = close_sink,

@@ -311,6 +311,16 @@ static bool commit(struct sink *sink, const struct sink_position *lanes, uint32_
 	return true;
 }
 
+/* The transaction under way is aborted by the next producer; whether a commit under way counts, Kafka tells it then. */
+static void drop(struct sink *sink)
+{
+	struct exactly_once *self = self_of(sink);
+	kafka_producer_close(&self->producer);
+	kafka_round_clear(&self->round);
+	self->ready = false;
+	self->open = false;
+}
+
 static void idle(struct sink *sink)
 {
 	struct exactly_once *self = self_of(sink);
@@ -363,6 +373,7 @@ static const struct sink_ops OPS = {
 	.begin = begin,
 	.put = put,
 	.commit = commit,
+	.drop = drop,
 	.idle = idle,
 	.status = status,
 	.close = close_sink,

@@ -99,6 +99,7 @@ static bool lane_open(struct lane *lane, struct error *err)
 		                             .lane = lane->index,
 		                             .dedup = options->dedup,
 		                             .cookies_secret_file = options->cfg->cookies.secret_file,
+		                             .suppression = options->suppression,
 		                             .commit_at_once = false };
 
 	lane->epoll_fd = epoll_create1(EPOLL_CLOEXEC);

@@ -181,6 +181,16 @@ void http_server_stop(struct http_server **server)
 	free(self);
 }
 
+uint32_t http_server_lanes(const struct http_server *server)
+{
+	return server->lane_count;
+}
+
+void http_server_post(struct http_server *server, uint32_t lane, struct errand *errand)
+{
+	pipeline_post(server->lanes[lane]->pipeline, errand);
+}
+
 void http_server_status(struct http_server *server, struct buffer *json)
 {
 	buffer_append_format(json, "{\"lanes\":%u,\"port\":%u,\"connections\":%u,\"connections_max\":%u,",

@@ -29,6 +29,7 @@ struct pipeline {
 	struct visits visits;
 	struct request *first, *last; /* submitted in this turn, not committed */
 	_Atomic(struct dedup_waiter *) mailbox;
+	struct errands errands;
 	int mailbox_fd;
 	bool failed; /* the journal failed for good within pipeline_submit */
 	struct error failure;
@@ -198,9 +199,18 @@ bool pipeline_commit(struct pipeline *pipeline, struct error *err)
 {
 	if (pipeline->first)
 		commit_batch(pipeline);
+	if (errands_wait(&pipeline->errands) && !errands_run(&pipeline->errands, pipeline->writer, &pipeline->failure))
+		pipeline->failed = true;
 	if (pipeline->failed)
 		*err = pipeline->failure;
 	return !pipeline->failed;
+}
+
+void pipeline_post(struct pipeline *pipeline, struct errand *errand)
+{
+	int fd = pipeline->mailbox_fd;
+	if (errands_add(&pipeline->errands, errand))
+		(void)!eventfd_write(fd, 1);
 }
 
 static void append_dead_letter(struct pipeline *pipeline, struct request *req, struct event *ev,
@@ -279,6 +289,7 @@ static void judge_all(struct pipeline *pipeline, struct request *req)
 		                              .signer = &signer,
 		                              .idempotency_key = req->idempotency_key,
 		                              .hash_key = pipeline->hash_key,
+		                              .suppression = pipeline->options.suppression,
 		                              .arena = req->arena,
 		                              .devices = pipeline->devices,
 		                              .received_ms = req->received_ms,

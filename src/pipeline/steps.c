@@ -10,6 +10,7 @@
 #include "pipeline/visit.h"
 #include "privacy/consent.h"
 #include "privacy/shape.h"
+#include "privacy/suppression.h"
 
 #define NODES_MAX (1u << 20)
 #define REASON_BIT(reason) (1u << (reason))
@@ -91,6 +92,20 @@ static void decide_consent(const struct step_context *context, struct event *ev)
 	consent_decide(ev, &consent);
 }
 
+/* What else is wrong with the event is not told: its dead letter is to say nothing of the person. */
+static bool refuse_suppressed(const struct step_context *context, struct event *ev)
+{
+	if (!context->suppression || !suppression_covers(context->suppression, ev, context->arena))
+		return false;
+	ev->errors = NULL;
+	ev->reason = REASON_NONE;
+	ev->reasons = 0;
+	ev->payload_allowed = false;
+	event_refuse(ev, context->arena, REASON_SUPPRESSED, SLICE(""), SLICE("suppressed"),
+	             slice_of(reject_reason_text(REASON_SUPPRESSED)));
+	return true;
+}
+
 static enum step_outcome step_decode(const struct step_context *context, struct event *ev)
 {
 	const struct config_limits *limits = &context->snap->cfg->limits;
@@ -114,6 +129,7 @@ static enum step_outcome step_decode(const struct step_context *context, struct 
 	/* its dead letter obeys consent too; of two statements under one name nobody knows which counts */
 	if (ev->name.len && !(ev->reasons & REASON_BIT(REASON_DUPLICATE_NAME)))
 		decide_consent(context, ev);
+	(void)refuse_suppressed(context, ev);
 	return STEP_REJECT;
 }
 
@@ -176,6 +192,11 @@ static enum step_outcome step_identify(const struct step_context *context, struc
 		ev->event_id_random = true;
 	}
 	return STEP_PASS;
+}
+
+static enum step_outcome step_suppress(const struct step_context *context, struct event *ev)
+{
+	return refuse_suppressed(context, ev) ? STEP_REJECT : STEP_PASS;
 }
 
 static void check(const struct step_context *context, struct event *ev, const struct schema *schema, struct slice name,

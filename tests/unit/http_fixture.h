@@ -160,6 +160,13 @@ bool pipeline_commit(struct pipeline *pipeline, struct error *err)
 	return true;
 }
 
+void pipeline_post(struct pipeline *pipeline, struct errand *errand)
+{
+	struct error err = { 0 };
+	(void)pipeline;
+	(void)errand->run(errand, NULL, &err);
+}
+
 int pipeline_mailbox_fd(const struct pipeline *pipeline)
 {
 	return pipeline->mailbox;

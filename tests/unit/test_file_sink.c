@@ -138,12 +138,18 @@ static struct journal_record record_of(int n)
 		                         .position = { 3, (uint64_t)n } };
 }
 
+static uint64_t letter_retention_ms;
+
 static struct sink *open_sink(uint64_t retention_ms, bool compress)
 {
 	struct error err = { 0 };
-	struct file_sink_options options = {
-		.dir = dir, .log_id = LOG_ID, .retention_ms = retention_ms, .compress = compress, .wall_ms = wall_ms
-	};
+	struct file_sink_options options = { .dir = dir,
+		                             .log_id = LOG_ID,
+		                             .retention_ms = retention_ms,
+		                             .dead_letter_topic = SLICE("headgate.rejected"),
+		                             .dead_letter_retention_ms = letter_retention_ms,
+		                             .compress = compress,
+		                             .wall_ms = wall_ms };
 	struct sink *sink = file_sink_create(&options, &err);
 	if (!sink)
 		fail_msg("%s", err.message);
@@ -522,9 +528,10 @@ static void test_death_while_compressing(void **state)
 static void test_old_hours_are_deleted(void **state)
 {
 	(void)state;
+	letter_retention_ms = 48 * HOUR_MS;
 	deliver_and_age(90 * 60000, false, 31 * 60000 + HOUR_MS); /* 05:32, kept 90 minutes: the first hour goes */
 	assert_false(exists("events/headgate.events/2026-11-22/02.ndjson"));
-	assert_false(exists("events/headgate.rejected/2026-11-22/02.ndjson"));
+	assert_true(exists("events/headgate.rejected/2026-11-22/02.ndjson")); /* kept longer */
 	assert_true(exists("events/headgate.events/2026-11-22/04.ndjson"));
 	wall += 24 * HOUR_MS;
 	struct error err = { 0 };
@@ -535,6 +542,8 @@ static void test_old_hours_are_deleted(void **state)
 	sink->ops->idle(sink);
 	sink->ops->close(&sink, 0);
 	assert_false(exists("events/headgate.events/2026-11-22"));
+	assert_false(exists("events/headgate.rejected/2026-11-22"));
+	letter_retention_ms = 0;
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

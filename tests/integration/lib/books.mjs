@@ -55,7 +55,7 @@ async function figures(hg, atRest, deadlineMs) {
 
 // Lines of all topics but the dead letters', and of these; null where the sink is another one or old files may be gone.
 function filed(hg) {
-	if (hg.config.kafka || hg.config.files?.retention || hg.config.files?.compress) return null;
+	if (hg.config.kafka || hg.config.files?.retention_ms || hg.config.files?.compress) return null;
 	const letters = hg.config.topics?.rejected ?? 'headgate.rejected';
 	return { records: hg.topics().filter((t) => t !== letters).reduce((n, t) => n + hg.lineCount(t), 0), letters: hg.lineCount(letters) };
 }
