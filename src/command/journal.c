@@ -89,10 +89,11 @@ static bool put_record(void *context, const struct journal_record *record)
 		return true;
 	if (record->type == JOURNAL_GAP)
 		printing->failed =
-		        printf("{\"gap\":{\"epoch\":%llu,\"first\":%llu,\"count\":%llu,\"burnt\":%s}}\n",
+		        printf("{\"gap\":{\"epoch\":%llu,\"first\":%llu,\"count\":%llu,\"burnt\":%s%s}}\n",
 		               (unsigned long long)record->position.epoch, (unsigned long long)record->position.counter,
 		               (unsigned long long)record->gap_count,
-		               record->flags & JOURNAL_GAP_BURNT ? "true" : "false") < 0;
+		               record->flags & JOURNAL_GAP_BURNT ? "true" : "false",
+		               record->flags & JOURNAL_GAP_ERASED ? ",\"erased\":true" : "") < 0;
 	else
 		printing->failed = fwrite(record->value.at, 1, record->value.len, stdout) != record->value.len ||
 		                   putc_unlocked('\n', stdout) == EOF;

@@ -98,11 +98,6 @@ static void add_gap(struct tally_books *round, const struct journal_record *gap)
 void tally_add(struct tally *tally, const struct journal_record *record)
 {
 	struct tally_books *round = &tally->round[record->lane];
-	if (record->type == JOURNAL_GAP && (record->flags & JOURNAL_GAP_ERASED)) {
-		bool letter = record->flags & JOURNAL_GAP_LETTER;
-		round->erased[letter ? TALLY_DEAD_LETTERS : TALLY_EVENTS] += record->gap_count;
-		return;
-	}
 	if (record->type == JOURNAL_GAP) {
 		add_gap(round, record);
 		return;

@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { SERVER_KEY, binary, cleanEnv, headgate, pageView, purchase, sleep, uniqueId, waitFor } from './lib/headgate.mjs';
 
-const run = (hg, ...args) => new Promise((done) => {
+const run = (hg, ...args) => new Promise((done) => { // the command line, beside or without the daemon
 	const child = spawn(binary, [...args, '--config', hg.configFile, '--data-dir', hg.dataDir, '--admin', `127.0.0.1:${hg.adminPort}`], { env: cleanEnv });
 	let out = '', err = '';
 	child.stdout.on('data', (d) => (out += d));
@@ -106,6 +106,13 @@ test('each kind of id is found and erased in journal, event files and dead lette
 	assert.equal(erasures.length, Object.keys(kinds).length);
 	for (const e of erasures) assert.deepEqual(Object.keys(e), ['format', 'type', 'ids', 'requested_at']);
 	await books(hg);
+	await hg.sigterm();
+	const printed = await run(hg, 'journal', 'cat');
+	assert.equal(printed.code, 0, printed.err);
+	assert.equal(printed.out.match(/"burnt":false,"erased":true/g).length, 2 * erasures.length, 'a gap for each');
+	const exported = await run(hg, 'journal', 'export');
+	assert.equal(exported.out.match(/"reason":"erased"/g).length, 2 * erasures.length);
+	assert.equal((await run(hg, 'journal', 'verify')).code, 0, 'and the files are sound');
 	const acts = audit(hg);
 	assert.equal(acts.filter((a) => a.act === 'erase' && a.ok).length, erasures.length);
 	assert.ok(acts.some((a) => a.act === 'find') && !JSON.stringify(acts).includes('person-'), 'ids stand there as hashes only');
