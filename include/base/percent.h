@@ -9,7 +9,5 @@ struct arena;
 /* %XX resolved, and + to a space where asked for (forms, queries); what is no valid escape stays as it is. Borrowed
  * when there is nothing to resolve; SLICE_NONE after arena overflow. */
 struct slice percent_decode(struct slice text, bool plus_is_space, struct arena *arena);
-/* 0 to 15, or -1. */
-int percent_hex_value(char c);
 
 #endif

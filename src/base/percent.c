@@ -3,11 +3,6 @@
 #include "base/arena.h"
 #include "base/hex.h"
 
-int percent_hex_value(char c)
-{
-	return hex_value(c);
-}
-
 struct slice percent_decode(struct slice text, bool plus_is_space, struct arena *arena)
 {
 	if (slice_find(text, '%') == text.len && (!plus_is_space || slice_find(text, '+') == text.len))

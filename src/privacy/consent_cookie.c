@@ -4,6 +4,7 @@
 #include <sodium.h>
 
 #include "base/buffer.h"
+#include "base/hex.h"
 #include "privacy/bits.h"
 
 #define COOKIE_BYTES_MAX 2048
@@ -12,11 +13,6 @@
 #define ELEMENT_BYTES_MAX (PURPOSE_BYTES_MAX + SECONDS_DIGITS_MAX + 3)
 #define TAG_TEXT_BYTES 22
 #define SIGNED_PREFIX "consent."
-
-static int hex_value(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
 
 static bool read_seconds(struct slice text, int64_t *ms)
 {

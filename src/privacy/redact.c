@@ -8,7 +8,7 @@
 #include <emmintrin.h>
 #endif
 
-#include "base/percent.h"
+#include "base/hex.h"
 
 #define CANDIDATE_BYTES 13
 #define GROUPS_MAX 5
@@ -270,7 +270,7 @@ static size_t redact_here(char *text, size_t len, size_t at, int this_year, bool
 /* Of an escape's hex digits none belongs to a number. */
 static size_t escape_behind(const char *text, size_t len, size_t at)
 {
-	return len - at > 2 && percent_hex_value(text[at + 1]) >= 0 && percent_hex_value(text[at + 2]) >= 0 ? 3 : 1;
+	return len - at > 2 && hex_is_digit(text[at + 1]) && hex_is_digit(text[at + 2]) ? 3 : 1;
 }
 
 bool redact_digits(char *text, size_t len, int this_year, bool barcodes, struct redact_found *found)
