@@ -14,8 +14,6 @@ struct bits {
 /* 64 at most; 0 once failed. */
 uint64_t bits_read(struct bits *bits, unsigned count);
 void bits_skip(struct bits *bits, size_t count);
-/* Value of the character in the alphabet, or -1. */
-int bits_value_of(char c);
 /* True if all characters are of the alphabet. */
 bool bits_is_text(struct slice text);
 

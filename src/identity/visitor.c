@@ -7,6 +7,7 @@
  * first authentic one counts. */
 #include "identity/visitor.h"
 
+#include "base/base64.h"
 #include "base/clock.h"
 #include "base/cookies.h"
 #include "base/metrics.h"
@@ -71,12 +72,10 @@ static int open_cookie(const struct cookies_keys *keys, struct slice value, stru
 {
 	uint8_t bytes[STATE_BYTES_MAX + COOKIES_TAG_BYTES];
 	struct signed_text text;
-	size_t len = 0;
 	if (value.len != TEXT_BYTES(state_bytes) || value.at[UUID_TEXT_BYTES] != '.')
 		return -1;
-	if (sodium_base642bin(bytes, sizeof bytes, value.at + UUID_TEXT_BYTES + 1, value.len - UUID_TEXT_BYTES - 1,
-	                      NULL, &len, NULL, BASE64) != 0 ||
-	    len != state_bytes + COOKIES_TAG_BYTES)
+	struct slice encoded = { value.at + UUID_TEXT_BYTES + 1, value.len - UUID_TEXT_BYTES - 1 };
+	if (!base64_url_decode(encoded, bytes, state_bytes + COOKIES_TAG_BYTES))
 		return -1;
 	int which =
 	        cookies_keys_verify(keys, signed_make(&text, owner, value.at, bytes, state_bytes), bytes + state_bytes);

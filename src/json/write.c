@@ -107,11 +107,25 @@ void json_write_string(struct buffer *out, struct slice text)
 	buffer_append_char(out, '"');
 }
 
+/* Printable ASCII that stands for itself everywhere: nearly all there is. */
+static size_t simple_run(const char *at, size_t len)
+{
+	size_t i = 0;
+	while (i < len && at[i] >= ' ' && at[i] < 0x7f && at[i] != '"' && at[i] != '\\' && at[i] != '<')
+		i++;
+	return i;
+}
+
 void json_write_string_safe(struct buffer *out, struct slice text)
 {
 	buffer_append_char(out, '"');
 	for (size_t i = 0, len; i < text.len; i += len) {
 		const char *at = text.at + i;
+		len = simple_run(at, text.len - i);
+		if (len) {
+			buffer_append(out, (struct slice) { at, len });
+			continue;
+		}
 		len = utf8_length(at, text.len - i);
 		if (len == 0) {
 			buffer_append(out, SLICE(UTF8_REPLACEMENT));

@@ -1,23 +1,14 @@
 /* The strings are short and read once, so a loop over characters is enough. */
 #include "privacy/bits.h"
 
-#define CHAR_BITS 6
+#include "base/base64.h"
 
-int bits_value_of(char c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	return c == '-' ? 62 : c == '_' ? 63 : -1;
-}
+#define CHAR_BITS 6
 
 bool bits_is_text(struct slice text)
 {
 	for (size_t i = 0; i < text.len; i++)
-		if (bits_value_of(text.at[i]) < 0)
+		if (base64_url_value(text.at[i]) < 0)
 			return false;
 	return true;
 }
@@ -36,7 +27,7 @@ uint64_t bits_read(struct bits *bits, unsigned count)
 	if (!reaches(bits, count))
 		return 0;
 	while (count) {
-		int character = bits_value_of(bits->text.at[bits->at / CHAR_BITS]);
+		int character = base64_url_value(bits->text.at[bits->at / CHAR_BITS]);
 		if (character < 0) {
 			bits->failed = true;
 			return 0;

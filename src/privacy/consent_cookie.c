@@ -3,9 +3,9 @@
 
 #include <sodium.h>
 
+#include "base/base64.h"
 #include "base/buffer.h"
 #include "base/hex.h"
-#include "privacy/bits.h"
 
 #define COOKIE_BYTES_MAX 2048
 #define SECONDS_DIGITS_MAX 9
@@ -81,12 +81,7 @@ static bool is_signed(struct slice text, struct slice tag_text, const struct con
 {
 	char whole[sizeof SIGNED_PREFIX + COOKIE_BYTES_MAX];
 	uint8_t tag[CONSENT_COOKIE_TAG_BYTES];
-	size_t len = 0;
-	/* libsodium takes some bytes beyond ASCII for characters of the alphabet */
-	if (tag_text.len != TAG_TEXT_BYTES || !bits_is_text(tag_text) || text.len > COOKIE_BYTES_MAX ||
-	    sodium_base642bin(tag, sizeof tag, tag_text.at, tag_text.len, NULL, &len, NULL,
-	                      sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0 ||
-	    len != sizeof tag)
+	if (text.len > COOKIE_BYTES_MAX || !base64_url_decode(tag_text, tag, sizeof tag))
 		return false;
 	return signer->verify(signer->keys, signed_text(text, whole), tag);
 }

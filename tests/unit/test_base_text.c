@@ -9,8 +9,10 @@
 
 #include <errno.h>
 
+#include "base/base64.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/hex.h"
 #include "base/slice.h"
 
 static void slices_compare(void **state)
@@ -57,6 +59,54 @@ static void slices_are_numbers(void **state)
 	assert_false(slice_to_u64(SLICE(""), &value));
 	assert_false(slice_to_u64(SLICE("+1"), &value));
 	assert_false(slice_to_u64(SLICE("1 "), &value));
+}
+
+static void digits_are_read(void **state)
+{
+	static const char digits[] = "0123456789abcdef", capitals[] = "0123456789ABCDEF";
+	(void)state;
+	for (int c = 0; c < 256; c++) {
+		int value = -1;
+		for (int i = 0; i < 16; i++)
+			if (c == digits[i] || c == capitals[i])
+				value = i;
+		assert_int_equal(hex_value((char)c), value);
+		assert_int_equal(hex_is_digit((char)c), value >= 0);
+	}
+}
+
+/* RFC 4648 section 10, with the alphabet of section 5. */
+static void base64_is_decoded(void **state)
+{
+	static const struct {
+		const char *text, *bytes;
+		size_t len;
+		bool fits;
+	} rows[] = {
+		{ "", "", 0, true },
+		{ "Zg", "f", 1, true },
+		{ "Zm8", "fo", 2, true },
+		{ "Zm9v", "foo", 3, true },
+		{ "Zm9vYg", "foob", 4, true },
+		{ "Zm9vYmFy", "foobar", 6, true },
+		{ "-_8", "\xfb\xff", 2, true },
+		{ "+/8", "", 2, false },
+		{ "Zm8=", "", 2, false },
+		{ "Zm8", "", 1, false },
+		{ "Zm8", "", 3, false },
+		{ "Z", "", 0, false },
+		{ "Zh", "", 1, false }, /* bits left over */
+		{ "Zm9", "", 2, false },
+		{ "Z g", "", 2, false },
+		{ "\xc1\xc1", "", 1, false },
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		uint8_t to[8] = { 0 };
+		bool fits = base64_url_decode(slice_of(rows[i].text), to, rows[i].len);
+		if (fits != rows[i].fits || (fits && memcmp(to, rows[i].bytes, rows[i].len) != 0))
+			fail_msg("\"%s\"", rows[i].text);
+	}
 }
 
 static void times_are_parsed(void **state)
@@ -206,6 +256,8 @@ int main(void)
 		cmocka_unit_test(slices_compare),
 		cmocka_unit_test(slices_are_cut),
 		cmocka_unit_test(slices_are_numbers),
+		cmocka_unit_test(digits_are_read),
+		cmocka_unit_test(base64_is_decoded),
 		cmocka_unit_test(times_are_parsed),
 		cmocka_unit_test(wrong_times_are_refused),
 		cmocka_unit_test(times_are_formatted),
