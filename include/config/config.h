@@ -41,6 +41,7 @@ enum source_unfit { SOURCE_UNFIT_REJECT, SOURCE_UNFIT_KEEP };
 enum dedup_mode { DEDUP_MODE_ID, DEDUP_MODE_ID_FINGERPRINT };
 enum dead_letter_payload { PAYLOAD_CONSENTED, PAYLOAD_NEVER, PAYLOAD_ALWAYS };
 enum forward_mode { FORWARD_EXACTLY_ONCE, FORWARD_AT_LEAST_ONCE };
+enum forwarded_header { FORWARDED_HEADER_AUTO, FORWARDED_HEADER_X, FORWARDED_HEADER_RFC };
 enum ip_mode { IP_FULL, IP_TRUNCATED, IP_HASH, IP_NONE };
 enum pii_action { PII_KEEP, PII_DROP, PII_MASK, PII_HASH };
 enum pii_hash { PII_HASH_SHA256, PII_HASH_HMAC };
@@ -180,6 +181,7 @@ struct config {
 		size_t paths_count;
 		const struct config_network *trusted_proxies;
 		size_t trusted_proxies_count;
+		enum forwarded_header forwarded_header; /* of the two, the one by which they name the client */
 		struct slice country_header; /* by which trusted proxies tell the country; empty: none does */
 	} http;
 	struct {

@@ -16,6 +16,8 @@ struct http_head {
 	struct slice hint_ua, hint_mobile, hint_platform; /* client hints */
 	struct slice forwarded_for[HEAD_FORWARDED_MAX];   /* X-Forwarded-For headers in their order */
 	uint32_t forwarded_count;                         /* HEAD_FORWARDED_MAX + 1: there were more */
+	struct slice forwarded[HEAD_FORWARDED_MAX];       /* Forwarded headers in their order */
+	uint32_t forwarded_rfc_count;                     /* the same of them */
 	bool has_host, has_origin, has_content_length, has_transfer_encoding, has_expect;
 	size_t bytes;       /* names and values, and four for each line's separators */
 	enum refusal fault; /* the first thing wrong */

@@ -2,6 +2,8 @@
  * anybody else it is a claim of the client's. */
 #include "http/facts.h"
 
+#include "http/forwarded.h"
+
 static bool is_behind_trusted_proxy(const struct exchange *ex)
 {
 	const struct config *cfg = ex->snap->cfg;
@@ -10,20 +12,37 @@ static bool is_behind_trusted_proxy(const struct exchange *ex)
 	       address_is_in(&ex->conn->peer, cfg->http.trusted_proxies, cfg->http.trusted_proxies_count);
 }
 
+/* The header that the configuration names. With auto an X-Forwarded-For goes first: who writes it writes it always,
+ * while a Forwarded beside it may be the client's own. */
+static bool uses_forwarded(const struct exchange *ex)
+{
+	enum forwarded_header which = ex->snap->cfg->http.forwarded_header;
+
+	return which == FORWARDED_HEADER_RFC || (which == FORWARDED_HEADER_AUTO && !ex->head.forwarded_count);
+}
+
 static bool names_client(const struct exchange *ex)
 {
-	return ex->snap->cfg->http.trusted_proxies_count && ex->head.forwarded_count &&
-	       ex->head.forwarded_count <= HEAD_FORWARDED_MAX;
+	uint32_t count = uses_forwarded(ex) ? ex->head.forwarded_rfc_count : ex->head.forwarded_count;
+
+	return ex->snap->cfg->http.trusted_proxies_count && count && count <= HEAD_FORWARDED_MAX;
 }
 
 struct address facts_client(const struct exchange *ex)
 {
 	const struct config *cfg = ex->snap->cfg;
+	struct slice clients[FORWARDED_ELEMENTS_MAX];
+	const struct slice *names = ex->head.forwarded_for;
+	size_t count = ex->head.forwarded_count;
 
 	if (!names_client(ex))
 		return ex->conn->peer;
-	return address_of_client(&ex->conn->peer, ex->head.forwarded_for, ex->head.forwarded_count,
-	                         cfg->http.trusted_proxies, cfg->http.trusted_proxies_count);
+	if (uses_forwarded(ex)) {
+		count = forwarded_read(ex->head.forwarded, ex->head.forwarded_rfc_count, clients);
+		names = clients;
+	}
+	return address_of_client(&ex->conn->peer, names, count, cfg->http.trusted_proxies,
+	                         cfg->http.trusted_proxies_count);
 }
 
 static struct slice client_address(struct exchange *ex)

@@ -98,12 +98,12 @@ static void head_put(struct http_head *head, const struct header *header, struct
 		head_fault(head, slot == &head->host ? REFUSAL_BAD_HOST : REFUSAL_REPEATED_HEADER);
 }
 
-static void head_put_forwarded(struct http_head *head, struct slice value)
+static void head_put_forwarded(struct slice *values, uint32_t *count, struct slice value)
 {
-	if (head->forwarded_count < HEAD_FORWARDED_MAX)
-		head->forwarded_for[head->forwarded_count++] = value;
+	if (*count < HEAD_FORWARDED_MAX)
+		values[(*count)++] = value;
 	else
-		head->forwarded_count = HEAD_FORWARDED_MAX + 1;
+		*count = HEAD_FORWARDED_MAX + 1;
 }
 
 static bool is_glued(struct slice name)
@@ -130,5 +130,7 @@ void head_add(struct http_head *head, struct slice name, struct slice value)
 		}
 	}
 	if (slice_equal_nocase(name, SLICE("x-forwarded-for")))
-		head_put_forwarded(head, value);
+		head_put_forwarded(head->forwarded_for, &head->forwarded_count, value);
+	else if (slice_equal_nocase(name, SLICE("forwarded")))
+		head_put_forwarded(head->forwarded, &head->forwarded_rfc_count, value);
 }

@@ -147,6 +147,20 @@ test('context: campaign, click ids, how the page was reached, device, hints; wha
 	assert.deepEqual([cut.context.internal, cut.context.ip], [true, '198.51.100.0'], 'judged before the address is cut');
 });
 
+test('the client is the one that a trusted proxy names, by X-Forwarded-For or Forwarded, from the right', async () => {
+	const ip = async (headers) => (await send(pageView(), { headers })).context.ip;
+	assert.equal(await ip({ 'x-forwarded-for': '6.6.6.6, 203.0.113.5' }), '203.0.113.5');
+	const forwarded = async (value, headers = {}) => {
+		const event = pageView();
+		assert.equal((await hg.post(event, { headers: { forwarded: value, ...headers } })).status, 200);
+		return (await stored(event.event_id)).context.ip;
+	};
+	assert.equal(await forwarded('for=6.6.6.6, for="[2001:db8::7]:443";proto=https'), '2001:db8::7');
+	assert.equal(await forwarded('for=203.0.113.6, for=127.0.0.1'), '203.0.113.6');
+	assert.equal(await forwarded('for=203.0.113.6, for=unknown'), '127.0.0.1');
+	assert.equal(await forwarded('for=6.6.6.6', { 'x-forwarded-for': '203.0.113.8' }), '203.0.113.8');
+});
+
 test('ten thousand parameters in a page URL are read in no time', async () => {
 	const url = `https://shop.example/?${Array.from({ length: 10_000 }, (_, i) => `n_${i}=1`).join('&')}`;
 	const began = Date.now();

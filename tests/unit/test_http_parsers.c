@@ -10,6 +10,7 @@
 #include "http/address.h"
 #include "http/address_limits.h"
 #include "http/credentials.h"
+#include "http/forwarded.h"
 #include "http/guard.h"
 #include "http/gzip.h"
 #include "http/origin.h"
@@ -267,6 +268,43 @@ static void clients_are_found_from_the_right(void **state)
 	}
 }
 
+static void forwarded_headers_are_read(void **state)
+{
+	static const struct {
+		const char *header, *clients; /* separated by blanks; NULL: not to be believed */
+	} cases[] = {
+		{ "for=1.1.1.1", "1.1.1.1" },
+		{ "For=\"[2001:db8::1]:4711\";proto=https;by=10.0.0.2", "[2001:db8::1]:4711" },
+		{ "for=6.6.6.6, for=1.1.1.1;host=\"a,b;c\" , by=x;FOR=10.0.0.2", "6.6.6.6 1.1.1.1 10.0.0.2" },
+		{ "for=unknown,for=_hidden;", "unknown _hidden" },
+		{ "proto=http", "" },
+		{ ";;for=1.1.1.1;", "1.1.1.1" },
+		{ "for=\"1.1.1.1", NULL },
+		{ "for=\"1.1.1.1\\\"\"", NULL },
+		{ "for=1.1.1.1;for=2.2.2.2", NULL },
+		{ "for=[::1]", NULL }, /* brackets want quotes */
+		{ "for", NULL },
+		{ "for=", NULL },
+		{ "for = 1.1.1.1", NULL },
+	};
+	struct slice found[FORWARDED_ELEMENTS_MAX];
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct slice header = slice_of(cases[i].header), rest = slice_of(cases[i].clients);
+		size_t count = forwarded_read(&header, 1, found);
+		if ((count == 0) != (cases[i].clients == NULL))
+			fail_msg("%s gave %zu elements", cases[i].header, count);
+		for (size_t k = 0; k < count; k++)
+			if (!slice_equal(found[k], slice_split(&rest, ' ')))
+				fail_msg("%s: element %zu is %.*s", cases[i].header, k, SLICE_ARG(found[k]));
+	}
+	char many[512] = "";
+	for (int i = 0; i <= FORWARDED_ELEMENTS_MAX; i++)
+		strcat(many, "for=1.1.1.1,");
+	struct slice header = slice_of(many);
+	assert_int_equal(forwarded_read(&header, 1, found), 0);
+}
+
 static void addresses_have_a_share_each(void **state)
 {
 	struct address_limits *limits = address_limits_create(300, NULL);
@@ -361,6 +399,7 @@ int main(void)
 		cmocka_unit_test(origins_are_judged_by_the_kind),
 		cmocka_unit_test(addresses_are_read_and_written),
 		cmocka_unit_test(clients_are_found_from_the_right),
+		cmocka_unit_test(forwarded_headers_are_read),
 		cmocka_unit_test(addresses_have_a_share_each),
 		cmocka_unit_test(gzip_has_caps),
 	};
