@@ -16,11 +16,15 @@ void name_set_init(struct name_set *set, const struct slice *names, size_t count
 
 static bool has(const struct name_set *set, struct slice name, bool with_beginnings)
 {
-	unsigned char first = name.len ? (unsigned char)name.at[0] : 0;
+	if (!name.len)
+		return false;
+	unsigned char first = (unsigned char)name.at[0];
 	if (!(set->firsts[first / 64] >> first % 64 & 1))
 		return false;
 	for (size_t i = 0; i < set->count; i++) {
 		struct slice other = set->names[i];
+		if (other.at[0] != name.at[0])
+			continue;
 		if (slice_equal(name, other))
 			return true;
 		if (with_beginnings && is_beginning(other) &&

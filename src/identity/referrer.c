@@ -2,6 +2,7 @@
 #include "identity/referrer.h"
 
 #define HOST_BYTES_MAX 253
+#define SCHEME_BYTES_MAX 40
 #define ENTRIES_MAX 4096
 
 __asm__(".pushsection .rodata\n"
@@ -43,10 +44,12 @@ bool referrer_table_init(struct referrer_table *table, const struct config_pairs
 
 struct slice referrer_host(struct slice url)
 {
-	const char *slashes = url.len > 3 ? memmem(url.at, url.len < 40 ? url.len : 40, "//", 2) : NULL;
-	if (!slashes)
+	size_t at = 0;
+	while (at + 1 < url.len && at < SCHEME_BYTES_MAX && (url.at[at] != '/' || url.at[at + 1] != '/'))
+		at++;
+	if (at + 1 >= url.len || at == SCHEME_BYTES_MAX)
 		return SLICE_NONE;
-	struct slice host = { slashes + 2, (size_t)(url.at + url.len - slashes - 2) };
+	struct slice host = { url.at + at + 2, url.len - at - 2 };
 	size_t end = 0;
 	while (end < host.len && host.at[end] != '/' && host.at[end] != '?' && host.at[end] != '#') {
 		if (host.at[end] == '@') {

@@ -24,12 +24,24 @@ bool url_is_like(struct slice text)
 	return text.len && (text.at[0] == '/' || text.at[0] == '?' || authority_at(text));
 }
 
-static size_t find_any(struct slice s, size_t from, const char *stops)
+/* Of two bytes; the same one twice for one. */
+static size_t find_any(struct slice s, size_t from, char a, char b)
 {
 	size_t i = from;
-	while (i < s.len && !(s.at[i] && strchr(stops, s.at[i])))
+	while (i < s.len && s.at[i] != a && s.at[i] != b)
 		i++;
 	return i;
+}
+
+/* An @, plain or percent-encoded once or twice. */
+static bool has_at_sign(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (s.at[i] == '@' ||
+		    (s.at[i] == '4' && i && s.at[i - 1] == '%' && i + 1 < s.len && s.at[i + 1] == '0') ||
+		    (s.at[i] == '%' && s.len - i >= 5 && memcmp(s.at + i, "%2540", 5) == 0))
+			return true;
+	return false;
 }
 
 static bool is_personal(struct slice segment)
@@ -39,9 +51,7 @@ static bool is_personal(struct slice segment)
 		digits++;
 	if (segment.len && digits == segment.len)
 		return true;
-	return slice_find(segment, '@') < segment.len ||
-	       (segment.len >= 3 && memmem(segment.at, segment.len, "%40", 3)) ||
-	       (segment.len >= 5 && memmem(segment.at, segment.len, "%2540", 5)) || uuid_is_valid(segment);
+	return has_at_sign(segment) || uuid_is_valid(segment);
 }
 
 /* What stands before the path: without user and password. The path's place. */
@@ -50,7 +60,9 @@ static size_t write_authority(struct slice url, struct buffer *out)
 	size_t host = authority_at(url);
 	if (!host)
 		return 0;
-	size_t end = find_any(url, host, "/?#\\");
+	size_t end = find_any(url, host, '/', '?'), backslash = find_any(url, host, '\\', '#');
+	if (backslash < end)
+		end = backslash;
 	buffer_append(out, (struct slice) { url.at, host });
 	for (size_t i = end; i-- > host;)
 		if (url.at[i] == '@') {
@@ -68,13 +80,13 @@ void url_write_origin(struct slice url, struct buffer *out)
 
 void url_write_stripped(struct slice url, struct buffer *out)
 {
-	size_t at = write_authority(url, out), end = find_any(url, at, "?#");
+	size_t at = write_authority(url, out), end = find_any(url, at, '?', '#');
 	while (at < end) {
 		size_t next = at;
 		while (next < end && url.at[next] != '/')
 			next++;
 		struct slice segment = { url.at + at, next - at };
-		segment.len = find_any(segment, 0, ";");
+		segment.len = find_any(segment, 0, ';', ';');
 		buffer_append(out, is_personal(segment) ? SLICE("*") : segment);
 		if (next < end)
 			buffer_append_char(out, '/');
@@ -90,7 +102,7 @@ static bool is_named(struct slice parameter, const struct name_set *names)
 
 bool url_write_without(struct slice url, const struct name_set *names, struct buffer *out)
 {
-	size_t query = find_any(url, 0, "?#");
+	size_t query = find_any(url, 0, '?', '#');
 	struct slice rest = query_of_url(url), name, value;
 	bool has = false;
 	while (!has && query_next(&rest, &name, &value))
@@ -103,7 +115,8 @@ bool url_write_without(struct slice url, const struct name_set *names, struct bu
 		char delimiter = *rest.at;
 		rest.at++;
 		rest.len--;
-		size_t end = find_any(rest, 0, "&#?");
+		size_t end = find_any(rest, 0, '&', '#'), mark = find_any((struct slice) { rest.at, end }, 0, '?', '?');
+		end = mark < end ? mark : end;
 		struct slice parameter = { rest.at, end };
 		rest = (struct slice) { rest.at + end, rest.len - end };
 		if (before != '?' || delimiter != '&') /* the first one that stays takes the place of the first */
