@@ -108,6 +108,26 @@ static void put_text(struct buffer *out, struct slice name, struct slice value)
 	json_write_string_safe(out, value);
 }
 
+/* Of our own words, which need no escape. */
+static void put_word(struct buffer *out, struct slice name, struct slice word)
+{
+	char *to = buffer_reserve(out, name.len + word.len + 6);
+	if (!to)
+		return;
+	size_t len = 0;
+	if (out->len)
+		to[len++] = ',';
+	to[len++] = '"';
+	memcpy(to + len, name.at, name.len);
+	len += name.len;
+	memcpy(to + len, "\":\"", 3);
+	len += 3;
+	memcpy(to + len, word.at, word.len);
+	len += word.len;
+	to[len++] = '"';
+	out->len += len;
+}
+
 static void put_true(struct buffer *out, struct slice name)
 {
 	put_name(out, name);
@@ -189,7 +209,7 @@ static void add_device(struct enrichment *in, const struct device *device)
 	buffer_init(&out, in->context->arena);
 	for (size_t i = 0; i < sizeof members / sizeof members[0]; i++)
 		if (members[i].value.len && !own_member(in, OWN_DEVICE, members[i].name))
-			put_text(&out, members[i].name, members[i].value);
+			put_word(&out, members[i].name, members[i].value);
 	in->ev->context_parts[CONTEXT_PART_DEVICE] = buffer_slice(&out);
 }
 

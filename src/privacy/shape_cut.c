@@ -204,27 +204,41 @@ static void reduce_ids(struct shape *shape)
 	ev->id_count = kept;
 }
 
-/* A click id may stand in any URL, and under its own name anywhere. */
+/* Parameters of a URL that are click ids. */
+static void reduce_text(struct shape *shape, uint32_t node)
+{
+	struct buffer out;
+	struct slice text = shape_text(shape, node);
+	buffer_init(&out, shape->facts->arena);
+	if (text.at && url_write_without(text, &shape->facts->rules->click_ids, &out))
+		shape_set_text(shape, node, buffer_slice(&out));
+}
+
+/* A click id may stand in any URL, and under its own name anywhere. One pass over the nodes: nearly all names are told by
+ * their first two bytes, and where the bytes hold no "=" there is no URL to look at. */
 static void reduce_below(struct shape *shape, uint32_t root)
 {
 	const struct json_doc *doc = shape->ev->doc;
 	const struct json_node *nodes = doc->nodes;
+	const struct shape_rules *rules = shape->facts->rules;
+	struct slice all = json_raw(doc, root);
+	const char *end = all.at + all.len, *equals = memchr(all.at, '=', all.len);
+	bool has_escapes = memchr(all.at, '\\', all.len) != NULL;
 	for (uint32_t node = root + 1; node < nodes[root].next; node++) {
 		if (nodes[node].type != JSON_STRING)
 			continue;
-		if (shape_is_key(shape->ev, node)) {
-			if (is_ad_member(shape, node))
-				shape_remove(shape, node + 1);
-			continue;
-		}
 		struct slice raw = json_inner(doc, node);
-		if (!memchr(raw.at, '=', raw.len))
+		while (equals && equals < raw.at)
+			equals = memchr(equals + 1, '=', (size_t)(end - equals - 1));
+		bool is_escaped = has_escapes && (nodes[node].flags & JSON_FLAG_ESCAPED);
+		bool may_be_name = name_set_may_have(&rules->click_ids, raw) || name_set_may_have(&rules->ad_ids, raw);
+		bool may_be_url = (equals && equals < raw.at + raw.len) || is_escaped;
+		if (!may_be_name && !may_be_url && !is_escaped)
 			continue;
-		struct buffer out;
-		struct slice text = shape_text(shape, node);
-		buffer_init(&out, shape->facts->arena);
-		if (text.at && url_write_without(text, &shape->facts->rules->click_ids, &out))
-			shape_set_text(shape, node, buffer_slice(&out));
+		if (!shape_is_key(shape->ev, node))
+			reduce_text(shape, node);
+		else if (is_ad_member(shape, node))
+			shape_remove(shape, node + 1);
 	}
 }
 
