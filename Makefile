@@ -60,6 +60,8 @@ $(B)/version: FORCE
 	@mkdir -p $(B); echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' >$@
 $(B)/src/command/version.o: $(B)/version
 $(B)/src/config/embedded.o: config/headgate.jsonc
+$(B)/src/identity/bots.o: src/identity/crawlers.txt
+$(B)/src/identity/referrer.o: src/identity/referrers.txt
 $(B)/src/catalog/metaschema.o: $(wildcard src/catalog/metaschemas/*.json)
 
 $(B)/libheadgate.a: $(LIBOBJ)

@@ -16,8 +16,9 @@
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
 static const struct slice click_names[] = { { "gclid", 5 }, { "n_*", 3 }, { "NaPm", 4 } };
-static struct arena arena;
+static struct arena arena, lasting;
 static struct name_set click_ids;
+static struct referrer_table table;
 
 static void must(bool condition)
 {
@@ -47,7 +48,6 @@ static void check_urls(struct slice text)
 {
 	struct buffer out, again;
 	struct campaign campaign;
-	struct referrer_table table;
 	struct slice rest = query_of_url(text), name, value;
 	buffer_init(&out, &arena);
 	buffer_init(&again, &arena);
@@ -64,7 +64,6 @@ static void check_urls(struct slice text)
 		must(name.at >= text.at && name.at + name.len <= text.at + text.len);
 	campaign_read(text, &click_ids, &arena, &campaign);
 	must(campaign.click_id_count <= CAMPAIGN_CLICK_IDS_MAX);
-	must(referrer_table_init(&table, &(struct config_pairs) { NULL, 0 }, &arena));
 	must(referrer_class(&table, text, text, &campaign).len > 0);
 }
 
@@ -95,6 +94,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	if (!arena.limit_bytes) {
 		must(sodium_init() >= 0);
 		arena_init(&arena, 64 << 20);
+		arena_init(&lasting, 1 << 20);
+		must(referrer_table_init(&table, &(struct config_pairs) { NULL, 0 }, &lasting));
 		name_set_init(&click_ids, click_names, sizeof click_names / sizeof click_names[0]);
 	}
 	arena_reset(&arena);
