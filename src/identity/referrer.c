@@ -83,7 +83,8 @@ static struct slice class_of_any_ending(const struct referrer_table *table, stru
 	if (!rest.len || dots > 1)
 		return SLICE_NONE;
 	memcpy(text, label.at, label.len);
-	memcpy(text + label.len, ".*", 2);
+	text[label.len] = '.';
+	text[label.len + 1] = '*';
 	return class_of(table, (struct slice) { text, label.len + 2 });
 }
 

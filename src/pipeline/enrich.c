@@ -120,8 +120,9 @@ static void put_word(struct buffer *out, struct slice name, struct slice word)
 	to[len++] = '"';
 	memcpy(to + len, name.at, name.len);
 	len += name.len;
-	memcpy(to + len, "\":\"", 3);
-	len += 3;
+	to[len++] = '"';
+	to[len++] = ':';
+	to[len++] = '"';
 	memcpy(to + len, word.at, word.len);
 	len += word.len;
 	to[len++] = '"';

@@ -64,8 +64,9 @@ static bool has_hash(const struct shape *shape, struct slice name, struct slice 
 	len += name.len;
 	memcpy(quoted + len, suffix.at, suffix.len);
 	len += suffix.len;
-	memcpy(quoted + len, "\":", 2);
-	return shape->hashed.len && memmem(shape->hashed.at, shape->hashed.len, quoted, len + 2);
+	quoted[len++] = '"';
+	quoted[len++] = ':';
+	return shape->hashed.len && memmem(shape->hashed.at, shape->hashed.len, quoted, len);
 }
 
 /* The first one of a name counts: `user` comes before `properties`. */

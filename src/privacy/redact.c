@@ -243,7 +243,7 @@ static bool has_shape(const struct groups *groups, size_t shape)
 /* Tries every way in which a number may begin here; where the look goes on. */
 static size_t redact_here(char *text, size_t len, size_t at, int this_year, bool barcodes, struct redact_found *found)
 {
-	struct groups groups;
+	struct groups groups = { 0 };
 	char digits[64];
 	read_groups(text, len, at, &groups);
 	for (size_t s = 0; s < sizeof shapes / sizeof shapes[0]; s++) {
