@@ -9,7 +9,7 @@ SAN ?=
 FUZZ_SECONDS ?= 60
 SOAK_ROUNDS ?= 500
 
-PKGS := libmicrohttpd libcjson rdkafka libsodium zlib libpcre2-8
+PKGS := libmicrohttpd libcjson rdkafka libsodium zlib libpcre2-8 libmaxminddb
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 $(if $(CI),-Werror)
 HARDEN := -fstack-protector-strong -fPIE -fcf-protection $(if $(SAN),,-D_FORTIFY_SOURCE=3)
 OPT := $(if $(SAN),-O1 -g -fno-omit-frame-pointer -fsanitize=$(SAN) -fno-sanitize-recover=all,-O2 -g)

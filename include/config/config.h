@@ -257,6 +257,7 @@ struct config {
 		struct config_pairs referrers; /* host to class, before the shipped list */
 		const struct config_network *internal_networks;
 		size_t internal_networks_count;
+		struct slice geo_database; /* SLICE_NONE: none */
 	} context;
 
 	struct config_pairs kafka; /* straight to librdkafka; empty: files sink */

@@ -26,6 +26,7 @@ struct shape {
 	struct buffer hashed; /* members of user.hashed */
 	bool with_hashes;
 	struct redact_found found;
+	uint32_t edits_passed, gone_until; /* of a search in order: what lies within something that goes as a whole */
 };
 
 /* The string at a node as it would go out so far, without quotes and escapes; SLICE_NONE if it is left out. */

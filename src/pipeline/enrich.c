@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "identity/device.h"
+#include "identity/geo.h"
 #include "identity/referrer.h"
 #include "privacy/ip.h"
 #include "privacy/redact.h"
@@ -17,6 +18,7 @@ struct enrich_rules {
 	struct arena arena;
 	struct referrer_table referrers;
 	struct name_set click_ids;
+	struct geo *geo; /* NULL: no database */
 };
 
 /* Members of the event's own context, by node; 0: not there. */
@@ -26,6 +28,7 @@ enum own {
 	OWN_CLICK_IDS,
 	OWN_CLIENT_HINTS,
 	OWN_DEVICE,
+	OWN_GEO,
 	OWN_IP,
 	OWN_USER_AGENT,
 	OWN_INTERNAL,
@@ -33,9 +36,10 @@ enum own {
 	OWN_count
 };
 
-static const struct slice own_names[OWN_count] = { NAME("page"),         NAME("campaign"), NAME("click_ids"),
-	                                           NAME("client_hints"), NAME("device"),   NAME("ip"),
-	                                           NAME("user_agent"),   NAME("internal"), NAME("bot") };
+static const struct slice own_names[OWN_count] = { NAME("page"),         NAME("campaign"),   NAME("click_ids"),
+	                                           NAME("client_hints"), NAME("device"),     NAME("geo"),
+	                                           NAME("ip"),           NAME("user_agent"), NAME("internal"),
+	                                           NAME("bot") };
 
 struct enrichment {
 	const struct step_context *context;
@@ -48,21 +52,29 @@ struct enrichment {
 struct enrich_rules *enrich_rules_create(const struct config *cfg, struct error *err)
 {
 	struct enrich_rules *rules = calloc(1, sizeof *rules);
-	if (rules) {
-		arena_init(&rules->arena, 1 << 20);
-		name_set_init(&rules->click_ids, cfg->context.click_ids.at, cfg->context.click_ids.count);
+	if (!rules) {
+		error_set(err, ERROR_MEMORY, "no memory for what is added to events");
+		return NULL;
 	}
-	if (rules && referrer_table_init(&rules->referrers, &cfg->context.referrers, &rules->arena))
-		return rules;
-	enrich_rules_destroy(&rules);
-	error_set(err, ERROR_MEMORY, "no memory for the list of referrers");
-	return NULL;
+	arena_init(&rules->arena, 1 << 20);
+	name_set_init(&rules->click_ids, cfg->context.click_ids.at, cfg->context.click_ids.count);
+	bool ok = referrer_table_init(&rules->referrers, &cfg->context.referrers, &rules->arena);
+	if (!ok)
+		error_set(err, ERROR_MEMORY, "no memory for the list of referrers");
+	if (ok && cfg->context.geo_database.len) {
+		rules->geo = geo_open(cfg->context.geo_database, err);
+		ok = rules->geo != NULL;
+	}
+	if (!ok)
+		enrich_rules_destroy(&rules);
+	return rules;
 }
 
 void enrich_rules_destroy(struct enrich_rules **rules)
 {
 	if (!*rules)
 		return;
+	geo_close(&(*rules)->geo);
 	arena_fini(&(*rules)->arena);
 	free(*rules);
 	*rules = NULL;
@@ -242,6 +254,21 @@ static bool is_internal(const struct enrichment *in, struct slice ip)
 	return false;
 }
 
+static void add_place(struct enrichment *in, const struct geo *geo, struct slice ip)
+{
+	uint8_t address[16];
+	struct buffer out;
+	if (!geo || !ip_parse(ip, address))
+		return;
+	struct geo_place place = geo_look(geo, address);
+	buffer_init(&out, in->context->arena);
+	if (place.country.len && !own_member(in, OWN_GEO, SLICE("country")))
+		put_text(&out, SLICE("country"), place.country);
+	if (place.city.len && in->extent != SHAPE_STRIPPED && !own_member(in, OWN_GEO, SLICE("city")))
+		put_text(&out, SLICE("city"), place.city);
+	in->ev->context_parts[CONTEXT_PART_GEO] = buffer_slice(&out);
+}
+
 static void add_flags(struct enrichment *in, bool bot, struct slice ip)
 {
 	struct buffer out;
@@ -270,6 +297,7 @@ struct slice enrich_event(const struct step_context *context, struct event *ev)
 	add_device(&in, &device);
 	if (!is_server && in.extent != SHAPE_STRIPPED)
 		add_hints(&in);
+	add_place(&in, context->snap->enrich_rules->geo, ip);
 	add_flags(&in, device.bot && context->source->kind == SOURCE_BROWSER, ip);
 	return device.browser;
 }

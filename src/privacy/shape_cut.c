@@ -8,6 +8,7 @@
 	{                              \
 		text, sizeof(text) - 1 \
 	}
+#define USER_NODES_MAX 128 /* of which values are known again elsewhere */
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static const struct slice stripped_context[] = {
@@ -17,6 +18,7 @@ static const struct slice stripped_context[] = {
 static const struct slice necessary_context[] = { NAME("app"), NAME("locale"), NAME("bot"), NAME("internal") };
 static const struct slice stripped_page[] = { NAME("url"),  NAME("referrer"),       NAME("path"),
 	                                      NAME("host"), NAME("referrer_class"), NAME("landing") };
+static const struct slice stripped_geo[] = { NAME("country") };
 static const struct slice stripped_device[] = { NAME("class"), NAME("os"), NAME("browser"), NAME("model"),
 	                                        NAME("brand") };
 static const struct slice stripped_campaign[] = { NAME("source"), NAME("medium"), NAME("name"), NAME("id") };
@@ -72,13 +74,14 @@ static bool is_of_person(const struct shape *shape, struct slice text)
 {
 	const struct event *ev = shape->ev;
 	const struct json_node *nodes = ev->doc->nodes;
-	uint32_t user = ev->member[EVENT_MEMBER_USER];
+	uint32_t user = ev->member[EVENT_MEMBER_USER], looked_at = 0;
 	if (!text.len)
 		return false;
 	for (uint32_t i = 0; i < ev->id_count; i++)
 		if (slice_equal(event_id_text(ev, &ev->ids[i]), text))
 			return true;
-	for (uint32_t node = user + 1; user && node < nodes[user].next; node++)
+	for (uint32_t node = user + 1; user && node < nodes[user].next && looked_at < USER_NODES_MAX;
+	     node++, looked_at++)
 		if (nodes[node].type == JSON_STRING && !shape_is_key(ev, node) &&
 		    json_string_equals(ev->doc, node, text))
 			return true;
@@ -145,6 +148,7 @@ static void strip_context(struct shape *shape, uint32_t context)
 	uint32_t page = json_get(doc, context, SLICE("page"));
 	keep_only(shape, page, stripped_page, COUNT(stripped_page));
 	keep_only(shape, json_get(doc, context, SLICE("campaign")), stripped_campaign, COUNT(stripped_campaign));
+	keep_only(shape, json_get(doc, context, SLICE("geo")), stripped_geo, COUNT(stripped_geo));
 	keep_only(shape, json_get(doc, context, SLICE("device")), stripped_device, COUNT(stripped_device));
 	strip_below(shape, context);
 	cut_referrer(shape, page);

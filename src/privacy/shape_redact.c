@@ -24,15 +24,19 @@ static bool is_within(const struct event *ev, uint32_t node, enum event_member m
 	return root && node > root && node < ev->doc->nodes[root].next;
 }
 
-/* Something around it is left out or replaced as a whole. */
-static bool is_gone(const struct event *ev, uint32_t node)
+/* It, or something around it, is left out or replaced as a whole. Asked in the order of nodes, so that each edit is looked
+ * at once. */
+static bool is_gone(struct shape *shape, uint32_t node)
 {
-	for (uint32_t i = 0; i < ev->edit_count && ev->edits[i].node <= node; i++) {
-		bool is_removal = !ev->edits[i].text.at;
-		if (node < ev->doc->nodes[ev->edits[i].node].next && (is_removal || ev->edits[i].node != node))
-			return true;
+	const struct event *ev = shape->ev;
+	for (; shape->edits_passed < ev->edit_count && ev->edits[shape->edits_passed].node < node;
+	     shape->edits_passed++) {
+		uint32_t next = ev->doc->nodes[ev->edits[shape->edits_passed].node].next;
+		if (next > shape->gone_until)
+			shape->gone_until = next;
 	}
-	return false;
+	const struct event_edit *own = event_edit_find(ev, node);
+	return node < shape->gone_until || (own && !own->text.at);
 }
 
 /* The nearest name around a value: its own, or its array's. */
@@ -121,7 +125,7 @@ static void redact_node(struct shape *shape, uint32_t node)
 	const struct event *ev = shape->ev;
 	const struct json_doc *doc = ev->doc;
 	bool is_key = shape_is_key(ev, node), is_number = json_type_of(doc, node) == JSON_NUMBER;
-	if ((json_type_of(doc, node) != JSON_STRING && !is_number) || is_gone(ev, is_key ? node + 1 : node))
+	if ((json_type_of(doc, node) != JSON_STRING && !is_number) || is_gone(shape, is_key ? node + 1 : node))
 		return;
 	struct slice text = is_number ? json_raw(doc, node)
 	                    : is_key  ? json_string(doc, node, shape->facts->arena)
@@ -156,10 +160,16 @@ static void redact_at(struct shape *shape, size_t offset, uint32_t *last)
 	redact_node(shape, node);
 }
 
+static uint32_t begin_pass(struct shape *shape)
+{
+	shape->edits_passed = shape->gone_until = 0;
+	return shape->ev->node;
+}
+
 /* An escape may stand for a digit or an @. */
 static void redact_escaped(struct shape *shape, struct slice bytes, size_t base)
 {
-	uint32_t last = shape->ev->node;
+	uint32_t last = begin_pass(shape);
 	const char *at = bytes.at, *end = bytes.at + bytes.len;
 	while (at < end && (at = memchr(at, '\\', (size_t)(end - at)))) {
 		if (end - at >= 6 && memcmp(at, "\\u00", 4) == 0)
@@ -173,10 +183,10 @@ void shape_redact(struct shape *shape)
 	const struct event *ev = shape->ev;
 	struct slice bytes = json_raw(ev->doc, ev->node);
 	size_t base = ev->doc->nodes[ev->node].offset, at = 0, begin;
-	uint32_t last = ev->node;
+	uint32_t last = begin_pass(shape);
 	while (redact_next_digits(bytes, &at, &begin))
 		redact_at(shape, base + at - 1, &last);
-	last = ev->node;
+	last = begin_pass(shape);
 	for (at = redact_next_at(bytes, 0); at < bytes.len; at = redact_next_at(bytes, at + 1))
 		redact_at(shape, base + at, &last);
 	if (memchr(bytes.at, '\\', bytes.len))

@@ -1,23 +1,31 @@
 // What of a person goes out, against the real binary: stripped, reduced, hashed, redacted; and what is added to the context.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { readFileSync, readdirSync, statSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Headgate, SERVER_KEY, pageView, purchase, root, uniqueId } from './lib/headgate.mjs';
+import { mmdb } from './lib/mmdb.mjs';
 
 const CHROME = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36';
+const home = mkdtempSync(join(tmpdir(), 'headgate-geo-'));
+const geo = join(home, 'places.mmdb');
 let hg;
 before(async () => {
+	writeFileSync(geo, mmdb({ '203.0.113.0/25': { country: { iso_code: 'KR' }, city: { names: { en: 'Seoul', ko: '서울' } } }, '192.0.2.0/24': { country: { iso_code: 'DE' } } }));
 	hg = await Headgate.start({ config: {
 		lanes: 1,
 		http: { trusted_proxies: ['127.0.0.1'], paths: { '/px/*': '/v1/events' } },
-		context: { internal_networks: ['198.51.100.0/24'], referrers: { 'partner.example': 'partner' } },
+		context: { internal_networks: ['198.51.100.0/24'], referrers: { 'partner.example': 'partner' }, geo_database: geo },
 		sources: { always: { kind: 'browser', keys: ['always-key'], dead_letter_payload: 'always' } },
 	} });
 });
-after(() => hg?.close());
+after(async () => {
+	await hg?.close();
+	rmSync(home, { recursive: true });
+});
 
 async function stored(id, topic = 'headgate.events') {
 	await hg.drained();
@@ -145,6 +153,23 @@ test('context: campaign, click ids, how the page was reached, device, hints; wha
 	assert.equal(partner.context.page.referrer_class, 'partner');
 	const cut = await send(pageView({ consent: { ads: 'denied' } }), { headers: { 'x-forwarded-for': '198.51.100.9' } });
 	assert.deepEqual([cut.context.internal, cut.context.ip], [true, '198.51.100.0'], 'judged before the address is cut');
+});
+
+test('country and city by the whole address; of a stripped event the country alone', async () => {
+	const from = async (address, event = {}) => (await send(pageView(event), { headers: { 'x-forwarded-for': address } })).context.geo;
+	assert.deepEqual(await from('203.0.113.9'), { country: 'KR', city: 'Seoul' });
+	assert.deepEqual(await from('203.0.113.9', { consent: { ads: 'denied' } }), { country: 'KR', city: 'Seoul' });
+	assert.deepEqual(await from('203.0.113.9', { context: { geo: { city: 'Own' } } }), { city: 'Own', country: 'KR' });
+	assert.deepEqual(await from('203.0.113.9', { consent: { analytics: 'denied', ads: 'denied' } }), { country: 'KR' });
+	assert.deepEqual(await from('192.0.2.1'), { country: 'DE' });
+	assert.equal(await from('203.0.113.200'), undefined, 'the other half of the network');
+	assert.equal(await from('2001:db8::1'), undefined);
+	const broken = join(home, 'broken.mmdb');
+	writeFileSync(broken, 'not a database');
+	const failed = await Headgate.start({ config: { context: { geo_database: broken } }, expectExit: true });
+	assert.equal((await failed.exit).code, 78);
+	assert.match(failed.stderr, /context.geo_database/);
+	await failed.close();
 });
 
 test('the client is the one that a trusted proxy names, by X-Forwarded-For or Forwarded, from the right', async () => {

@@ -30,6 +30,7 @@ group_build() {
 	need has_library libsodium libsodium-dev "keyed hashes and constant-time comparison"
 	need has_library zlib zlib1g-dev "gzip bodies"
 	need has_library libpcre2-8 libpcre2-dev "patterns of the schemas"
+	need has_library libmaxminddb libmaxminddb-dev "country and city of addresses"
 }
 
 group_check() {
