@@ -9,6 +9,9 @@
 
 /* `name` comes as ,"name": */
 void canonical_put_member(struct buffer *out, struct slice name, const struct event *ev, enum event_member member);
+/* A pointer as a JSON string. With `withhold` names that neither events nor the schema have become `*`. */
+void canonical_put_path(struct buffer *out, const struct event *ev, struct slice path,
+                        const struct event_origin *withhold);
 void canonical_put_ids(struct buffer *out, const struct event *ev);
 void canonical_put_consent(struct buffer *out, const struct event *ev);
 void canonical_put_context(struct buffer *out, const struct event *ev, const struct event_origin *origin);

@@ -9,8 +9,7 @@
 struct event_origin {
 	const struct source *source;
 	const char *protocol;
-	struct slice path; /* of the request */
-	const struct event_connection *connection;
+	struct slice path;     /* of the request */
 	struct slice position; /* text: <log id>/<lane>/<epoch>/<counter> */
 	/* True if the event's schema has the name at any place: others may be somebody's data. NULL: none is known. */
 	bool (*knows_name)(const struct event_schema *schema, struct slice name);

@@ -39,8 +39,8 @@ bool shape_is_key(const struct event *ev, uint32_t node);
 void pii_rules_apply(struct shape *shape, uint32_t root, struct shape_marks marks, bool remove);
 /* Card and resident registration numbers anywhere, e-mail addresses where no mark allows them. */
 void shape_redact(struct shape *shape);
-/* The same in remarks on the event. */
-void shape_redact_errors(struct shape *shape);
+/* The same in remarks on the event: errors and warnings. */
+void shape_redact_remarks(struct shape *shape);
 /* What stripping, reducing and a change of consent take out of the event's bytes. */
 void shape_cut(struct shape *shape);
 

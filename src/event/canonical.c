@@ -47,10 +47,12 @@ static void put_source(struct buffer *out, const struct event_origin *origin)
 	PUT(out, "\"}");
 }
 
-static void put_quality(struct buffer *out, const struct event *ev)
+static void put_quality(struct buffer *out, const struct event *ev, const struct event_origin *origin)
 {
 	if (!ev->warning_count && !ev->repeat && !ev->late && !ev->unverified)
 		return;
+	/* of somebody who refused not even a name is told that may be theirs */
+	const struct event_origin *withhold = ev->consent.applied >= CONSENT_STRIPPED ? origin : NULL;
 	PUT(out, ",\"quality\":{");
 	size_t begin = out->len;
 	if (ev->warning_count) {
@@ -59,7 +61,7 @@ static void put_quality(struct buffer *out, const struct event *ev)
 			if (i)
 				buffer_append_char(out, ',');
 			PUT(out, "{\"path\":");
-			json_write_string_safe(out, ev->warnings[i].path);
+			canonical_put_path(out, ev, ev->warnings[i].path, withhold);
 			PUT(out, ",\"rule\":");
 			json_write_string(out, ev->warnings[i].rule);
 			buffer_append_char(out, '}');
@@ -119,7 +121,7 @@ void event_write_canonical(const struct event *ev, const struct event_origin *or
 	put_user(out, ev);
 	canonical_put_consent(out, ev);
 	canonical_put_context(out, ev, origin);
-	put_quality(out, ev);
+	put_quality(out, ev, origin);
 	if (ev->member[EVENT_MEMBER_PROPERTIES])
 		canonical_put_member(out, SLICE(",\"properties\":"), ev, EVENT_MEMBER_PROPERTIES);
 	else

@@ -1,12 +1,10 @@
 /* Dead letters: a refused event with the reasons, and with its payload only where consent allows that. Names that are
  * neither members of events nor known to the schema may be somebody's data, so they become `*` without the payload. */
-#include "event/write.h"
+#include "event/canonical.h"
 
 #include <sodium.h>
 
 #include "base/clock.h"
-
-#define PUT(out, literal) buffer_append((out), SLICE(literal))
 
 static bool is_index(struct slice step)
 {
@@ -27,7 +25,8 @@ static bool is_known_name(const struct event *ev, const struct event_origin *ori
 	return ev->schema && origin->knows_name && origin->knows_name(ev->schema, step);
 }
 
-static void put_path(struct buffer *out, const struct event *ev, struct slice path, const struct event_origin *withhold)
+void canonical_put_path(struct buffer *out, const struct event *ev, struct slice path,
+                        const struct event_origin *withhold)
 {
 	if (!withhold) {
 		json_write_string_safe(out, path);
@@ -53,7 +52,7 @@ void event_write_errors(const struct event *ev, const struct event_origin *withh
 		if (i)
 			buffer_append_char(out, ',');
 		PUT(out, "{\"path\":");
-		put_path(out, ev, v->path, withhold);
+		canonical_put_path(out, ev, v->path, withhold);
 		PUT(out, ",\"rule\":");
 		json_write_string(out, v->rule);
 		PUT(out, ",\"message\":");

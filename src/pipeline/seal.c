@@ -124,7 +124,6 @@ static struct event_origin origin_of(const struct seal *seal, const struct reque
 	return (struct event_origin) { .source = req->source,
 		                       .protocol = req->route->protocol->name,
 		                       .path = req->input.path,
-		                       .connection = &req->connection,
 		                       .position = position_text(seal, position),
 		                       .knows_name = knows_name };
 }

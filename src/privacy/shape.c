@@ -205,6 +205,15 @@ static void take_hashes(struct shape *shape)
 	shape->ev->user_hashed = buffer_slice(&object);
 }
 
+/* "user":"mina@example.com": refused for its type, and so of no use that would outweigh what it tells. */
+static void remove_wrong_user(struct shape *shape)
+{
+	const struct event *ev = shape->ev;
+	uint32_t user = ev->member[EVENT_MEMBER_USER] ? 0 : json_get(ev->doc, ev->node, SLICE("user"));
+	if (user)
+		shape_remove(shape, user);
+}
+
 static void apply_rules(struct shape *shape)
 {
 	const struct event *ev = shape->ev;
@@ -233,13 +242,15 @@ void privacy_shape(const struct shape_facts *facts, struct event *ev)
 	take_connection(&shape);
 	if (goes_out) {
 		apply_rules(&shape);
+		if (is_refused)
+			remove_wrong_user(&shape);
 		shape_redact(&shape);
 		if (shape.extent != SHAPE_KEPT)
 			shape_cut(&shape);
 	}
 	check_event_id(&shape);
-	if (is_refused)
-		shape_redact_errors(&shape);
+	if (is_refused || ev->warning_count)
+		shape_redact_remarks(&shape);
 	count_found(&shape);
 }
 

@@ -107,11 +107,15 @@ static bool redact(struct shape *shape, struct slice *text, bool with_emails, bo
 	return any;
 }
 
+/* Identifiers may be addresses, by the sender's own choice; so may what a mark keeps or masks, which has its edit. */
 static bool looks_for_emails(const struct event *ev, uint32_t node)
 {
-	return (is_within(ev, node, EVENT_MEMBER_PROPERTIES) || is_within(ev, node, EVENT_MEMBER_CONTEXT) ||
-	        is_within(ev, node, EVENT_MEMBER_USER)) &&
-	       !event_edit_find(ev, node);
+	static const enum event_member ids[] = { EVENT_MEMBER_EVENT_ID, EVENT_MEMBER_ANONYMOUS_ID, EVENT_MEMBER_USER_ID,
+		                                 EVENT_MEMBER_SESSION_ID, EVENT_MEMBER_DEVICE_ID };
+	for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++)
+		if (ev->member[ids[i]] == node)
+			return false;
+	return !is_within(ev, node, EVENT_MEMBER_IDS) && !event_edit_find(ev, node);
 }
 
 static void add_found(struct shape *shape, const struct redact_found *found)
@@ -193,20 +197,25 @@ void shape_redact(struct shape *shape)
 		redact_escaped(shape, bytes, base);
 }
 
-void shape_redact_errors(struct shape *shape)
+static void redact_remark(struct shape *shape, struct slice *text)
 {
-	struct violations *errors = shape->ev->errors;
-	for (uint32_t i = 0; errors && i < errors->count; i++) {
-		struct slice *texts[] = { &errors->at[i].path, &errors->at[i].message };
-		for (size_t t = 0; t < sizeof texts / sizeof texts[0]; t++) {
-			size_t at = 0, begin;
-			struct slice text = *texts[t];
-			struct redact_found found;
-			if ((redact_next_digits(text, &at, &begin) || redact_next_at(text, 0) < text.len) &&
-			    redact(shape, &text, true, false, &found)) {
-				add_found(shape, &found);
-				*texts[t] = text;
-			}
-		}
+	size_t at = 0, begin;
+	struct slice without = *text;
+	struct redact_found found;
+	if ((redact_next_digits(without, &at, &begin) || redact_next_at(without, 0) < without.len) &&
+	    redact(shape, &without, true, false, &found)) {
+		add_found(shape, &found);
+		*text = without;
 	}
+}
+
+void shape_redact_remarks(struct shape *shape)
+{
+	struct event *ev = shape->ev;
+	for (uint32_t i = 0; ev->errors && i < ev->errors->count; i++) {
+		redact_remark(shape, &ev->errors->at[i].path);
+		redact_remark(shape, &ev->errors->at[i].message);
+	}
+	for (uint32_t i = 0; i < ev->warning_count; i++)
+		redact_remark(shape, &ev->warnings[i].path);
 }

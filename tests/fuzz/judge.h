@@ -60,7 +60,6 @@ static void judge_event(struct snapshot *snap, const struct protocol *protocol, 
 	const struct event_origin origin = { .source = context.source,
 		                             .protocol = protocol->name,
 		                             .path = SLICE("/v1/events"),
-		                             .connection = &nowhere,
 		                             .position = SLICE("0/0/1/1") };
 	struct buffer out;
 	steps_judge(&context, ev);

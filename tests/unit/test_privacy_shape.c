@@ -277,6 +277,12 @@ static void test_refused(void **state)
 	text = shaped("{\"event\":\"page_view\",\"mina@a.kr\":1,\"properties\":{}}", "web", CONSENT_KEPT,
 	              VERDICT_REJECTED);
 	assert_holds(text, "\"path\":\"/*\"");
+	assert_lacks(shaped("{\"event\":\"page_view\",\"user\":\"010-1234-5678\",\"mail\":\"mina@a.kr\"}", "web",
+	                    CONSENT_KEPT, VERDICT_REJECTED),
+	             "mina");
+	assert_lacks(
+	        shaped("{\"event\":\"page_view\",\"user\":\"010-1234-5678\"}", "web", CONSENT_KEPT, VERDICT_REJECTED),
+	        "1234");
 	assert_lacks(text, "\"path\":\"/mina");
 }
 
