@@ -105,7 +105,7 @@ test('an envelope gives defaults, one level deep for context, consent and user; 
 	assert.equal(b.ids.anonymous_id, 'own');
 	assert.equal(b.context.locale, 'de-DE');
 	assert.equal(b.context.timezone, 'Asia/Seoul');
-	assert.deepEqual(b.context.page, { url: 'https://shop.example/own' }, 'merged one level deep, not two');
+	assert.deepEqual(b.context.page, { url: 'https://shop.example/own', referrer_class: 'direct' }, 'merged one level deep, not two');
 	assert.equal(b.consent.analytics, 'granted');
 });
 
