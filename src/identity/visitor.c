@@ -17,6 +17,7 @@
 #define DAY_MS (INT64_C(1000) * DAY_S)
 #define ID_DAYS 390
 #define CONSENT_DAYS 180
+#define SAME_NAME_MAX 8
 #define ID_STATE_BYTES 2
 #define SESSION_STATE_BYTES 14
 #define TEXT_BYTES(state_bytes) (UUID_TEXT_BYTES + 1 + ((state_bytes) + COOKIES_TAG_BYTES) / 3 * 4)
@@ -115,12 +116,13 @@ static void put_number(uint8_t *at, unsigned bytes, uint64_t value)
 		at[i] = (uint8_t)(value >> (8 * (bytes - 1 - i)));
 }
 
-/* The first authentic cookie of that name. */
+/* The first authentic cookie of that name. Browsers send two at most; each of an attacker's costs as many HMACs as there
+ * are secrets. */
 static int find_cookie(const struct visitor_context *context, enum visitor_cookie cookie, struct slice name,
                        struct slice owner, char *id, uint8_t *state, size_t state_bytes)
 {
 	struct slice rest = context->connection->cookies, value;
-	while (cookies_next(&rest, name, &value)) {
+	for (int i = 0; i < SAME_NAME_MAX && cookies_next(&rest, name, &value); i++) {
 		int which = open_cookie(context->keys, value, owner, id, state, state_bytes);
 		if (which >= 0)
 			return which;

@@ -40,6 +40,7 @@ group_check() {
 	need has_command cppcheck cppcheck "static checks"
 }
 
+has_zones() { [ -e /usr/share/zoneinfo/Asia/Seoul ]; }
 has_browser() { has_command chromium || has_command chromium-browser || has_command google-chrome; }
 # Fetched once for each state of the lock file.
 fetch_packages() {
@@ -60,6 +61,7 @@ group_test() {
 	need has_command curl curl "examples of the README"
 	need has_command openssl openssl "a certificate for the proxy"
 	need has_command systemd-analyze systemd "judges the unit of deploy/"
+	need has_zones "" tzdata "midnight of other places"
 	need has_command npm npm "fetches what the tests of the catalog's documents use (tests/package.json)"
 	need has_browser "" chromium "the browser that the catalog's page is looked at in"
 }
