@@ -13,6 +13,7 @@
 struct cookies_keys {
 	crypto_auth_hmacsha256_state states[COOKIES_KEYS_MAX]; /* each has its key absorbed; the first one signs */
 	uint32_t count;
+	struct hash_key memory_key; /* of what was verified lately */
 };
 
 /* Without a file the installation's own key signs. With one its first line does, the others and the installation's own

@@ -62,6 +62,30 @@ static void keys_sign(void **state)
 	assert_int_equal(cookies_keys_verify(&both, SLICE("text"), tag), -1);
 }
 
+/* What was verified lately is remembered: the same answer each time, for many more than there is room for. */
+static void keys_remember(void **state)
+{
+	struct cookies_keys first, both;
+	static const struct hash_key other_key = { { 9 } };
+	struct error err = { 0 };
+	(void)state;
+	assert_true(load_keys(&first, SECRET_A, &other_key, &err));
+	assert_true(load_keys(&both, SECRET_B "\n" SECRET_A, &other_key, &err));
+	for (int round = 0; round < 2; round++)
+		for (int i = 0; i < 3000; i++) {
+			char text[16];
+			uint8_t tag[COOKIES_TAG_BYTES];
+			struct slice at = { text, (size_t)snprintf(text, sizeof text, "text %d", i) };
+			cookies_keys_sign(&first, at, tag);
+			for (int times = 0; times < 2; times++) {
+				assert_int_equal(cookies_keys_verify(&both, at, tag), 1);
+				assert_int_equal(cookies_keys_verify(&first, at, tag), 0);
+			}
+			tag[i % COOKIES_TAG_BYTES] ^= 0x80;
+			assert_int_equal(cookies_keys_verify(&both, at, tag), -1);
+		}
+}
+
 static void secrets_are_checked(void **state)
 {
 	struct cookies_keys keys;
@@ -243,6 +267,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keys_sign),
+		cmocka_unit_test(keys_remember),
 		cmocka_unit_test(secrets_are_checked),
 		cmocka_unit_test(cookies_have_a_scope),
 		cmocka_unit_test(cookies_are_written),
