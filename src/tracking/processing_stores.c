@@ -63,6 +63,16 @@ static void put_store(struct processing *p, const char *name, const char *what)
 	page_begin_cell(&p->page);
 }
 
+/* Ends the row. */
+static void put_retention(struct processing *p, uint64_t ms, const char *key)
+{
+	if (ms)
+		page_put_text(&p->page, processing_time_text(p, ms));
+	else
+		page_put_gap(&p->page, arena_print(p->docs.src.arena, "for ever (%s)", key));
+	page_end_row(&p->page);
+}
+
 static void put_topic(struct processing *p, struct slice topic, const char *what)
 {
 	page_begin_row(&p->page);
@@ -141,15 +151,19 @@ bool processing_put_stores(struct processing *p, struct error *err)
 	if (p->cfg->kafka.count) {
 		put_topics(p);
 	} else {
-		put_store(p, "Event files", "accepted events, dead letters and changes of consent, by hour");
-		if (p->cfg->files.retention_ms)
-			page_put_text(&p->page, processing_time_text(p, p->cfg->files.retention_ms));
-		else
-			page_put_gap(&p->page, SLICE("for ever (files.retention_ms)"));
-		page_end_row(&p->page);
+		put_store(p, "Event files", "accepted events and changes of consent, by hour of their arrival");
+		put_retention(p, p->cfg->files.retention_ms, "files.retention_ms");
+		put_store(p, "Files of dead letters",
+		          "refused events; with their content only as the source says, after "
+		          "the rules for personal data");
+		put_retention(p, p->cfg->files.dead_letter_retention_ms, "files.dead_letter_retention_ms");
 	}
 	put_store(p, "Quarantine", "damaged parts of the journal, and records that Kafka does not take");
-	page_put_text(&p->page, SLICE("until somebody has looked at them"));
+	put_retention(p, p->cfg->quarantine.retention_ms, "quarantine.retention_ms");
+	put_store(p, "Audit log", "who erased, read or reloaded, and when; ids as keyed hashes");
+	put_retention(p, p->cfg->audit_log.retention_ms, "audit_log.retention_ms");
+	put_store(p, "Suppressed", "who must not be collected any more: keyed hashes of ids");
+	page_put_text(&p->page, SLICE("until it is lifted"));
 	page_end_row(&p->page);
 	put_store(p, "Log", "what the program does; no values of events");
 	page_put_text(&p->page, SLICE("as the system keeps its logs"));
