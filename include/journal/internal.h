@@ -157,7 +157,9 @@ void journal_file_drop(struct journal_lane *lane, struct journal_file **file);
 void journal_file_path(const struct journal_lane *lane, const struct journal_file *file, char *to);
 /* Appends to the lane's list. */
 void journal_lane_publish(struct journal_lane *lane, struct journal_file *file);
-/* Less is used by so much; not below 0 (the last walk may not have seen all of it). */
+/* More is used by so much, and less is free, or the other way round; not below 0 (the last walk may not have seen all of
+ * it). What the next walk finds replaces it. */
+void journal_grow_used(struct journal *journal, uint64_t bytes);
 void journal_shrink_used(struct journal *journal, uint64_t bytes);
 /* True while a failed write keeps the lane from its next attempt. */
 bool journal_lane_waits(const struct journal_lane *lane);

@@ -96,7 +96,7 @@ static struct journal_file *prepare(struct journal_lane *lane, uint64_t size, bo
 		journal_file_free(lane->journal, &file);
 		return NULL;
 	}
-	atomic_fetch_add(&lane->journal->used_bytes, size);
+	journal_grow_used(lane->journal, size);
 	if (!fill(lane->journal, file->fd, size, pause, err) || !file_sync_dir(lane->dir, err)) {
 		error_prepend(err, "%s", path);
 		journal_file_drop(lane, &file);
@@ -175,11 +175,23 @@ void journal_lane_publish(struct journal_lane *lane, struct journal_file *file)
 	pthread_mutex_unlock(&lane->mutex);
 }
 
+static void take_off(_Atomic uint64_t *from, uint64_t bytes)
+{
+	uint64_t now = atomic_load(from);
+	while (!atomic_compare_exchange_weak(from, &now, now > bytes ? now - bytes : 0))
+		;
+}
+
+void journal_grow_used(struct journal *journal, uint64_t bytes)
+{
+	atomic_fetch_add(&journal->used_bytes, bytes);
+	take_off(&journal->free_bytes, bytes);
+}
+
 void journal_shrink_used(struct journal *journal, uint64_t bytes)
 {
-	uint64_t used = atomic_load(&journal->used_bytes);
-	while (!atomic_compare_exchange_weak(&journal->used_bytes, &used, used > bytes ? used - bytes : 0))
-		;
+	take_off(&journal->used_bytes, bytes);
+	atomic_fetch_add(&journal->free_bytes, bytes);
 }
 
 bool journal_lane_waits(const struct journal_lane *lane)

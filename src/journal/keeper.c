@@ -216,9 +216,7 @@ static enum release release_next(struct journal *journal, struct journal_lane *l
 		put_back(lane, file);
 		return RELEASE_NONE;
 	}
-	uint64_t bytes = atomic_load(&file->capacity);
-	journal_shrink_used(journal, bytes);
-	atomic_fetch_add(&journal->free_bytes, bytes); /* the next measure, which follows, knows better */
+	journal_shrink_used(journal, atomic_load(&file->capacity));
 	journal_file_free(journal, &file);
 	return RELEASE_UNLINKED;
 }
