@@ -56,16 +56,22 @@ static void test_kept_for_its_time(void **state)
 	fixture_fini(&f);
 }
 
+/* The keeper may take a file away between the listing and the reading. */
 static struct journal_file_header header_of(struct fixture *f, int index)
 {
-	char path[512];
-	struct journal_file_header header;
-	fixture_files(f, 0, index, path);
-	int fd = open(path, O_RDONLY);
-	assert_true(fd >= 0);
-	assert_true(journal_header_read(fd, &header, &f->err));
-	close(fd);
-	return header;
+	int64_t deadline = fixture_deadline();
+	for (;;) {
+		char path[512];
+		struct journal_file_header header;
+		fixture_files(f, 0, index, path);
+		int fd = open(path, O_RDONLY);
+		bool sound = fd >= 0 && journal_header_read(fd, &header, &f->err);
+		if (fd >= 0)
+			close(fd);
+		if (sound)
+			return header;
+		assert_true(clock_monotonic_ms() < deadline);
+	}
 }
 
 /* Four times the budget goes through; nothing is refused, the copies keep to their quarter, the oldest go first. */
@@ -93,11 +99,12 @@ static void test_gives_way(void **state)
 		recycled += header_of(&f, -1).flags & JOURNAL_FILE_RECYCLED ? 1 : 0;
 	}
 	assert_in_range(fixture_stats(&f).grace_files, 4, 8);
-	assert_true(recycled > 60); /* what has had its time is used again */
+	assert_true(recycled > 60);              /* what has had its time is used again */
+	uint64_t first = header_of(&f, 0).first; /* the keeper may let go of one more in between */
 	struct fixture_read seen = fixture_read_all(&f, 0);
 	assert_int_equal(seen.last.counter, 160 * 50);
 	assert_int_equal(seen.gaps, 0);
-	assert_int_equal(seen.records, 160 * 50 - header_of(&f, 0).first + 1);
+	assert_in_range(seen.records, 160 * 50 - header_of(&f, 0).first + 1, 160 * 50 - first + 1);
 	fixture_fini(&f);
 }
 
@@ -117,23 +124,21 @@ static void test_oldest_first_over_lanes(void **state)
 	uint64_t older = fixture_stats(&f).grace_files;
 	assert_true(older >= 2);
 	struct journal_reader *reader = journal_reader_open(f.journal, 1, (struct journal_position) { 0, 0 }, &f.err);
-	for (int round = 0; round < 30; round++) {
+	for (int round = 0; round < 30; round++) { /* a file each */
 		fixture_write(&f, 0, 50, 1000);
 		cover(&f, 0);
-		int64_t deadline = fixture_deadline();
-		while (fixture_stats(&f).grace_bytes > 1 << 20) {
-			assert_true(clock_monotonic_ms() < deadline);
-			fixture_pause();
-		}
 	}
+	int64_t deadline = fixture_deadline();
+	while (fixture_files(&f, 0, 0, NULL) > 18 && clock_monotonic_ms() < deadline)
+		fixture_pause();
+	assert_in_range(fixture_files(&f, 0, 0, NULL), 10, 18);
 	assert_int_equal(fixture_files(&f, 1, 0, NULL), older + 1);
-	assert_true(fixture_files(&f, 0, 0, NULL) < 30);
 	journal_reader_close(&reader);
 	for (int round = 0; round < 8; round++) {
 		fixture_write(&f, 0, 50, 1000);
 		cover(&f, 0);
 	}
-	int64_t deadline = fixture_deadline();
+	deadline = fixture_deadline();
 	while (fixture_files(&f, 1, 0, NULL) > 1 && clock_monotonic_ms() < deadline)
 		fixture_pause();
 	assert_int_equal(fixture_files(&f, 1, 0, NULL), 1);
