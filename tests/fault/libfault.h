@@ -35,6 +35,7 @@ struct fault_control {
 	_Atomic uint64_t mallocs;     /* malloc, calloc, realloc, while fail_malloc is set */
 	_Atomic uint64_t fail_malloc; /* the one to fail, from 1; 0: none */
 	_Atomic uint64_t malloc_hits;
+	_Atomic int64_t clock_ms; /* added to the wall clock */
 };
 
 /* Side log: this, then the path, then the other path (RENAME: from; UNLINK, RENAME: see `saved`), then old bytes. */

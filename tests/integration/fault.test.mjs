@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { test } from 'node:test';
-import { CALLS, ERRNO, Fault, SHORT, sanitized, slow } from './lib/fault.mjs';
+import { CALLS, ERRNO, Fault, KILL_AFTER, SHORT, sanitized, slow } from './lib/fault.mjs';
 import { Headgate, pageView, purchase, waitFor } from './lib/headgate.mjs';
 
 const skip = sanitized() && 'sanitized build';
@@ -118,6 +118,24 @@ for (const [what, control, code] of [
 		await settled(hg, acked, what);
 	});
 }
+
+// Killed when the batch is on the disk and nobody was told: the client's retry is one event.
+test('kill -9 between the sync and the answer: the retry is a duplicate, one copy is delivered', { timeout: 60_000, skip }, async (t) => {
+	const { hg, fault } = await faulty(t, { lanes: 1, durability: 'disk' });
+	await hg.restart({ env: fault.env() });
+	const acked = new Set(), batch = pages(3, 100);
+	assert.equal(await post(hg, pages(1, 100), acked), 200);
+	await hg.drained();
+	fault.reset({ fail_call: 1, how: KILL_AFTER, kinds: CALLS.sync });
+	assert.equal(await post(hg, batch, acked), null, 'no answer');
+	assert.equal((await hg.exit).signal, 'SIGKILL');
+	await hg.restart({ env: {} });
+	const again = await hg.post(batch);
+	assert.equal(again.status, 200);
+	assert.equal(again.json.duplicates, 3, again.text);
+	await settled(hg, new Set([...acked, ...batch.map((e) => e.event_id)]), 'the retry');
+	assert.equal(hg.files().length, 4);
+});
 
 // The next allocation but k fails while requests come in: plain ones, a batch, a new connection, a big body, gzip.
 test('each allocation of the request path fails once', { timeout: 120_000, skip }, async (t) => {

@@ -7,7 +7,7 @@ import { binary, build } from './headgate.mjs';
 export const SHORT = 1000, KILL = 1001, KILL_AFTER = 1002, slow = (ms) => 100000 + ms;
 export const ERRNO = { EINTR: 4, EIO: 5, ENOSPC: 28, EROFS: 30 };
 export const CALLS = { write: 1, sync: 2, open: 4, rename: 8, truncate: 16, unlink: 32, allocate: 64, mkdir: 128 };
-const FIELDS = ['calls', 'fail_call', 'how', 'kinds', 'sticky', 'hits', 'hit_kind', 'mallocs', 'fail_malloc', 'malloc_hits'];
+const FIELDS = ['calls', 'fail_call', 'how', 'kinds', 'sticky', 'hits', 'hit_kind', 'mallocs', 'fail_malloc', 'malloc_hits', 'clock_ms'];
 
 // A sanitizer wants to come first and has an allocator of its own.
 export const sanitized = () => /__(asan|tsan|ubsan)_/.test(readFileSync(binary, 'latin1'));
@@ -27,7 +27,7 @@ export class Fault {
 	set(values) {
 		for (const [field, value] of Object.entries(values)) {
 			const bytes = Buffer.alloc(8);
-			bytes.writeBigUInt64LE(BigInt(value));
+			bytes.writeBigInt64LE(BigInt(value));
 			writeSync(this.fd, bytes, 0, 8, FIELDS.indexOf(field) * 8);
 		}
 	}
