@@ -211,6 +211,21 @@ static void take_totals(struct journal_lane *lane, uint64_t events, uint64_t dea
 		atomic_store(&lane->dead_letters, dead_letters);
 }
 
+/* A file that has its index is not read at the start: how many dead letters it holds tells the file behind it, and of its
+ * bytes they are taken to have their share. */
+static void share_dead_letters(struct journal_file *file, const struct journal_file_header *behind)
+{
+	if (!file || file->epoch != behind->epoch || atomic_load(&file->dead_letter_bytes))
+		return;
+	uint64_t letters = behind->dead_letters_before - file->before.dead_letters;
+	uint64_t records = letters + behind->events_before - file->before.events;
+	if (letters == 0 || letters > records)
+		return;
+	double share = (double)letters / (double)records;
+	uint64_t bytes = atomic_load(&file->capacity) - JOURNAL_HEADER_BYTES;
+	atomic_store(&file->dead_letter_bytes, (uint64_t)(share * (double)bytes));
+}
+
 static bool list_file(struct recovery *recovery, const struct journal_file_header *header,
                       const struct journal_scan *scan, bool indexed, struct error *err)
 {
@@ -234,6 +249,7 @@ static bool list_file(struct recovery *recovery, const struct journal_file_heade
 	file->indexed = indexed;
 	file->keys.unknown = true;
 	file->name_synced = true;
+	share_dead_letters(recovery->lane->tail, header);
 	journal_lane_publish(recovery->lane, file);
 	return true;
 }
@@ -270,10 +286,20 @@ static bool scan_file(struct recovery *recovery, struct journal_file_header *hea
 	return journal_scan_fd(recovery->fd, header, &calls, scan, err);
 }
 
-static bool cut(struct recovery *recovery, const struct journal_scan *scan, struct error *err)
+/* An orderly stop cuts the file off behind its last record. Where a file was used before, what is left over would else be
+ * taken for its past, although it is a record whose magic number is gone. */
+static void keep_leftover(struct recovery *recovery, const struct journal_scan *scan, bool clean)
+{
+	struct journal_damage left = { scan->valid_bytes, scan->file_bytes - scan->valid_bytes, true };
+	if (clean && scan->torn_bytes == 0)
+		keep_damage(recovery, &left);
+}
+
+static bool cut(struct recovery *recovery, const struct journal_scan *scan, bool clean, struct error *err)
 {
 	if (scan->sealed || scan->file_bytes <= scan->valid_bytes)
 		return true;
+	keep_leftover(recovery, scan, clean);
 	if (ftruncate(recovery->fd, (off_t)scan->valid_bytes) != 0 || fdatasync(recovery->fd) != 0)
 		return error_set_errno(err, "cutting off the tail");
 	return true;
@@ -304,7 +330,7 @@ static bool recover_open(struct recovery *recovery, const struct duty *duty, str
 		ask_the_disk(recovery);
 	recovery->hand_over = !indexed && options->on_recovered;
 	bool rewrite = !duty->clean && duty->newest && !indexed && !(header.flags & JOURNAL_FILE_REWRITTEN);
-	if (!scan_file(recovery, &header, rewrite, &scan, err) || !cut(recovery, &scan, err))
+	if (!scan_file(recovery, &header, rewrite, &scan, err) || !cut(recovery, &scan, duty->clean, err))
 		return false;
 	take_totals(recovery->lane, header.events_before + scan.events + scan.gone.events + scan.missing,
 	            header.dead_letters_before + scan.dead_letters + scan.gone.dead_letters);

@@ -314,6 +314,32 @@ static void test_budget(void **state)
 	fixture_fini(&f);
 }
 
+/* After an orderly stop nothing stands behind the last record: a last one that lost its magic number is damage, not the
+ * file's past. */
+static void test_lost_magic_of_the_last_record(void **state)
+{
+	(void)state;
+	struct fixture f;
+	char path[512];
+	struct journal_scan scan;
+	fixture_init(&f, SCRATCH);
+	fixture_open(&f);
+	write_until_recycled(&f, NULL);
+	journal_close(&f.journal);
+	fixture_files(&f, 0, -1, path);
+	assert_true(journal_scan_file(path, NULL, NULL, &scan, &f.err));
+	assert_false(scan.sealed);
+	size_t size = (scan.valid_bytes - JOURNAL_HEADER_BYTES) / scan.records;
+	int fd = open(path, O_RDWR);
+	assert_true(fd >= 0);
+	assert_int_equal(pwrite(fd, "\xff", 1, (off_t)(scan.valid_bytes - size)), 1);
+	close(fd);
+	fixture_open(&f);
+	assert_int_equal(fixture_stats(&f).torn_tails, 1);
+	assert_int_equal(fixture_stats(&f).quarantined_bytes, size);
+	fixture_fini(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -326,6 +352,7 @@ int main(void)
 		cmocka_unit_test(test_spare_under_a_name),
 		cmocka_unit_test(test_rename_alone),
 		cmocka_unit_test(test_budget),
+		cmocka_unit_test(test_lost_magic_of_the_last_record),
 	};
 	metrics_register_thread();
 	return cmocka_run_group_tests(tests, NULL, NULL);
