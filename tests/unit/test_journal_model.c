@@ -10,7 +10,7 @@
 #define SCRATCH (access("/dev/shm", W_OK) == 0 ? "/dev/shm" : NULL)
 #define LANES 3
 #define RECORDS_MAX 40000
-#define ROUNDS 60
+#define ROUNDS 40
 #define OPERATIONS 120
 #define BUDGET_MS 15000 /* a slow machine does fewer rounds */
 
