@@ -17,6 +17,19 @@ __asm__(".pushsection .rodata\n"
 extern const char referrer_list_begin[] __attribute__((visibility("hidden")));
 extern const char referrer_list_end[] __attribute__((visibility("hidden")));
 
+static char lower(char c)
+{
+	return (char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
+}
+
+static struct slice lower_copy(struct slice host, struct arena *arena)
+{
+	char *to = arena_alloc(arena, host.len);
+	for (size_t i = 0; to && i < host.len; i++)
+		to[i] = lower(host.at[i]);
+	return to ? (struct slice) { to, host.len } : SLICE("");
+}
+
 bool referrer_table_init(struct referrer_table *table, const struct config_pairs *own, struct arena *arena)
 {
 	struct slice rest = { referrer_list_begin,
@@ -27,7 +40,7 @@ bool referrer_table_init(struct referrer_table *table, const struct config_pairs
 	if (!hosts || !classes)
 		return false;
 	for (; count < own->count; count++) {
-		hosts[count] = own->at[count].name;
+		hosts[count] = lower_copy(own->at[count].name, arena);
 		classes[count] = own->at[count].value;
 	}
 	while (rest.len && count < own->count + ENTRIES_MAX) {
@@ -90,12 +103,12 @@ static struct slice class_of_any_ending(const struct referrer_table *table, stru
 
 struct slice referrer_listed(const struct referrer_table *table, struct slice host)
 {
-	char lower[HOST_BYTES_MAX];
-	if (!host.len || host.len > sizeof lower)
+	char text[HOST_BYTES_MAX];
+	if (!host.len || host.len > sizeof text)
 		return SLICE_NONE;
 	for (size_t i = 0; i < host.len; i++)
-		lower[i] = (char)(host.at[i] >= 'A' && host.at[i] <= 'Z' ? host.at[i] + 32 : host.at[i]);
-	struct slice rest = { lower, host.len };
+		text[i] = lower(host.at[i]);
+	struct slice rest = { text, host.len };
 	while (rest.len) {
 		struct slice class = class_of(table, rest);
 		if (!class.len)

@@ -194,6 +194,10 @@ bool processing_put_common(struct processing *p, struct error *err)
 	                        "and client hints). For servers these come from the event.");
 	page_put_item(&p->page, "What follows from these: campaign and click ids of the page's address, class of the "
 	                        "referrer, class of the device, whether it is a known robot or the shop's own people.");
+	if (p->cfg->context.geo_database.len)
+		page_put_item(&p->page,
+		              "Country and city, looked up by the address before it is cut; of stripped events the "
+		              "country alone.");
 	page_end_list(&p->page);
 	put_cookies(p);
 	return put_shared(p, catalog_context(p->docs.cat) != NULL, SLICE("common/context.json"),

@@ -142,7 +142,7 @@ static const struct {
 static void test_referrers(void **state)
 {
 	(void)state;
-	static const struct config_pair own[] = { { { "mine.example", 12 }, { "partner", 7 } } };
+	static const struct config_pair own[] = { { { "Mine.example", 12 }, { "partner", 7 } } };
 	struct referrer_table table;
 	assert_true(referrer_table_init(&table, &(struct config_pairs) { own, 1 }, &arena));
 	for (size_t i = 0; i < COUNT(visits); i++) {
