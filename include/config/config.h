@@ -138,6 +138,7 @@ struct source {
 	struct config_rate client_rate_limit; /* of each client of it */
 	uint32_t body_bytes;                  /* own limits; default: config.limits */
 	enum ip_mode ip;                      /* default: config.privacy.ip */
+	bool daily_id;                        /* of events whose consent is unknown */
 	uint32_t inflated_bytes;
 	uint32_t event_bytes;
 	uint32_t events;

@@ -9,6 +9,7 @@
 #include "base/uuid.h"
 #include "catalog/program.h"
 #include "privacy/consent.h"
+#include "privacy/daily_id.h"
 #include "privacy/ip.h"
 #include "privacy/normal_form.h"
 #include "privacy/shape_work.h"
@@ -231,6 +232,31 @@ static void apply_rules(struct shape *shape)
 	take_hashes(shape);
 }
 
+/* Nobody said anything, for or against; a source's default of denied is a refusal too. */
+static bool is_undecided(const struct event *ev)
+{
+	if (ev->consent.gpc || ev->consent.applied != CONSENT_STRIPPED || !ev->schema)
+		return false;
+	for (uint32_t i = 0; i < ev->consent.count; i++)
+		if (ev->consent.at[i].state == CONSENT_DENIED || ev->consent.at[i].stated == CONSENT_DENIED)
+			return false;
+	return true;
+}
+
+static void give_daily_id(struct shape *shape)
+{
+	const struct shape_facts *facts = shape->facts;
+	struct event *ev = shape->ev;
+	bool of_person = facts->source->kind != SOURCE_SERVER && facts->connection->ip.len;
+	if (!facts->source->daily_id || !of_person || ev->verdict == VERDICT_REJECTED || !is_undecided(ev))
+		return;
+	char *id = arena_alloc(facts->arena, DAILY_ID_BYTES);
+	if (!id)
+		return;
+	daily_id_make(ev->received_ms, facts->source->name, facts->connection->ip, facts->connection->user_agent, id);
+	ev->ids[ev->id_count++] = (struct event_id_pair) { .name = SLICE("daily_id"), .text = { id, DAILY_ID_BYTES } };
+}
+
 void privacy_shape(const struct shape_facts *facts, struct event *ev)
 {
 	struct shape shape = { .facts = facts, .ev = ev, .extent = shape_extent_of(ev) };
@@ -247,6 +273,8 @@ void privacy_shape(const struct shape_facts *facts, struct event *ev)
 		shape_redact(&shape);
 		if (shape.extent != SHAPE_KEPT)
 			shape_cut(&shape);
+		if (shape.extent == SHAPE_STRIPPED)
+			give_daily_id(&shape);
 	}
 	check_event_id(&shape);
 	if (is_refused || ev->warning_count)

@@ -19,7 +19,7 @@ before(async () => {
 		lanes: 1,
 		http: { trusted_proxies: ['127.0.0.1'], paths: { '/px/*': '/v1/events' } },
 		context: { internal_networks: ['198.51.100.0/24'], referrers: { 'partner.example': 'partner' }, geo_database: geo },
-		sources: { always: { kind: 'browser', keys: ['always-key'], dead_letter_payload: 'always' } },
+		sources: { always: { kind: 'browser', keys: ['always-key'], dead_letter_payload: 'always' }, quiet: { kind: 'browser', keys: ['quiet-key'], daily_id: true } },
 	} });
 });
 after(async () => {
@@ -153,6 +153,18 @@ test('context: campaign, click ids, how the page was reached, device, hints; wha
 	assert.equal(partner.context.page.referrer_class, 'partner');
 	const cut = await send(pageView({ consent: { ads: 'denied' } }), { headers: { 'x-forwarded-for': '198.51.100.9' } });
 	assert.deepEqual([cut.context.internal, cut.context.ip], [true, '198.51.100.0'], 'judged before the address is cut');
+});
+
+test('an id for a day, without cookie: where a source asks for it and nobody has said no', async () => {
+	const id = async (event, headers = {}) => (await send(pageView({ anonymous_id: 'a', ...event }), { key: 'quiet-key', headers })).ids;
+	const first = await id();
+	assert.deepEqual(Object.keys(first), ['daily_id']);
+	assert.match(first.daily_id, /^[0-9a-f]{32}$/);
+	assert.deepEqual(await id({ anonymous_id: 'b' }), first);
+	assert.notDeepEqual(await id({}, { 'user-agent': 'Other/1' }), first);
+	assert.equal(await id({ consent: { analytics: 'denied' } }), undefined);
+	assert.equal(await id({ consent: { ads: 'denied' } }), undefined);
+	assert.equal(await id({}, { 'sec-gpc': '1' }), undefined);
 });
 
 test('country and city by the whole address; of a stripped event the country alone', async () => {

@@ -26,6 +26,11 @@ static const struct hash_key key = { { 7 } };
 static const struct event_connection connection = { .ip = { "203.0.113.77", 12 },
 	                                            .user_agent = { "Mozilla/5.0 X", 13 } };
 
+/* For the daily id. */
+static int64_t day_ms = NOW_MS;
+static enum consent_state undecided = CONSENT_GRANTED;
+static bool has_gpc;
+
 static struct snapshot *load(const char *privacy)
 {
 	struct error err;
@@ -38,7 +43,7 @@ static struct snapshot *load(const char *privacy)
 	                 "{\"catalog\":{\"dir\":\"%s\"},%s\"sources\":{"
 	                 "\"web\":{\"keys\":[\"w\"],\"kind\":\"browser\"},"
 	                 "\"server\":{\"keys\":[\"s\"],\"kind\":\"server\",\"consent_defaults\":{\"ads\":\"denied\"}},"
-	                 "\"short\":{\"keys\":[\"t\"],\"kind\":\"browser\",\"ip\":\"hash\"}}}",
+	                 "\"short\":{\"keys\":[\"t\"],\"kind\":\"browser\",\"ip\":\"hash\",\"daily_id\":true}}}",
 	                 schemas, privacy);
 	assert_int_equal(write(fd, text, (size_t)len), len);
 	close(fd);
@@ -89,13 +94,15 @@ static const char *shaped(const char *text, const char *source_name, enum consen
 	size_t at;
 	struct buffer out;
 	assert_int_equal(json_scan(doc, slice_of(text), &options, &arena, &at), JSON_OK);
-	ev = (struct event) { .doc = doc, .received_ms = NOW_MS, .bytes = slice_of(text), .verdict = verdict };
+	ev = (struct event) { .doc = doc, .received_ms = day_ms, .bytes = slice_of(text), .verdict = verdict };
 	(void)event_read(&ev, &limits, &arena);
 	(void)catalog_find(snap->cat, ev.name, SLICE_NONE, &ev.schema);
 	if (!ev.event_id.len)
 		ev.event_id = SLICE("0190b6a2-7c1e-7b3a-9d4e-5f60718293a4");
 	ev.consent =
 	        (struct event_consent) { .at = purposes, .count = applied == CONSENT_KEPT ? 2 : 1, .applied = applied };
+	purposes[0].state = purposes[0].stated = undecided;
+	ev.consent.gpc = has_gpc;
 	ev.consent.is_update = slice_equal(ev.name, SLICE("consent_update"));
 	ev.payload_allowed = true;
 	const struct shape_facts facts = { .cfg = snap->cfg,
@@ -286,6 +293,32 @@ static void test_refused(void **state)
 	assert_lacks(text, "\"path\":\"/mina");
 }
 
+static struct slice daily_id(enum consent_state state, bool gpc, int64_t received_ms, const char *source_name)
+{
+	static const char text[] = "{\"event\":\"page_view\",\"anonymous_id\":\"a\"}";
+	day_ms = received_ms;
+	undecided = state;
+	has_gpc = gpc;
+	(void)shaped(text, source_name, CONSENT_STRIPPED, VERDICT_PENDING);
+	day_ms = NOW_MS;
+	undecided = CONSENT_GRANTED;
+	has_gpc = false;
+	return event_id_find(&ev, SLICE("daily_id"));
+}
+
+static void test_daily_id(void **state)
+{
+	(void)state;
+	struct slice first = daily_id(CONSENT_UNKNOWN, false, NOW_MS, "short");
+	assert_int_equal(first.len, 32);
+	assert_int_equal(ev.id_count, 1);
+	assert_true(slice_equal(first, daily_id(CONSENT_UNKNOWN, false, NOW_MS + 60000, "short")));
+	assert_int_equal(daily_id(CONSENT_DENIED, false, NOW_MS, "short").len, 0);
+	assert_int_equal(daily_id(CONSENT_UNKNOWN, true, NOW_MS, "short").len, 0);
+	assert_int_equal(daily_id(CONSENT_UNKNOWN, false, NOW_MS, "web").len, 0); /* which did not ask for it */
+	assert_false(slice_equal(first, daily_id(CONSENT_UNKNOWN, false, NOW_MS + 24 * 3600 * 1000LL, "short")));
+}
+
 static void test_configured_actions(void **state)
 {
 	(void)state;
@@ -312,6 +345,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_necessary, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_numbers_go_everywhere, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_daily_id, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_configured_actions, set_up, tear_down),
 	};
 	metrics_register_thread();
