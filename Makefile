@@ -36,8 +36,8 @@ help:
 	@echo "make check     format, layers, headers, size budget, documented tables, static analysis"
 	@echo "make asan | ubsan | tsan    the same tests against an instrumented build"
 	@echo "make fuzz      every fuzz target for FUZZ_SECONDS ($(FUZZ_SECONDS))"
-	@echo "make soak      the kill loop against a Kafka of three brokers, SOAK_ROUNDS ($(SOAK_ROUNDS)) times"
-	@echo "make bench     throughput against a bare libmicrohttpd server, memory, start time"
+	@echo "make soak      SOAK_ROUNDS ($(SOAK_ROUNDS)) x kill -9 under load, three brokers"
+	@echo "make bench     throughput, memory, start time; bench-kafka: exactly_once against at_least_once"
 	@echo "make install   into DESTDIR, PREFIX ($(PREFIX)) and SYSCONFDIR ($(SYSCONFDIR))"
 	@echo "make clean     removes $(B)"
 
@@ -104,10 +104,12 @@ ubsan:
 tsan:
 	@$(MAKE) --no-print-directory B=build-tsan SAN=thread test
 
-soak: deps-test
+soak: SCRIPT = tests/soak/kill-loop.mjs $(SOAK_ROUNDS)
+bench-kafka: SCRIPT = tests/bench/kafka.mjs $(if $(LAG),--lag $(LAG))
+soak bench-kafka: deps-test
 	@tests/tools/kafka.sh fetch >/dev/null
-	@$(MAKE) --no-print-directory B=$(B) $(B)/headgate
-	@B=$(B) tests/soak/kill-loop.mjs $(SOAK_ROUNDS)
+	@$(MAKE) --no-print-directory B=$(B) $(B)/headgate bench-programs
+	@B=$(B) $(SCRIPT)
 
 check: deps-check
 	@B=$(B) tests/tools/check.sh
@@ -147,4 +149,4 @@ clean:
 -include $(shell find $(B) -name '*.d' -type f 2>/dev/null)
 FORCE:
 .SECONDARY: $(OBJ)
-.PHONY: help build run unit test asan ubsan tsan soak check bench fuzz install clean unit-programs bench-programs fuzz-programs FORCE
+.PHONY: help build run unit test asan ubsan tsan soak check bench bench-kafka fuzz install clean unit-programs bench-programs fuzz-programs FORCE

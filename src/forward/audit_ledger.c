@@ -3,6 +3,7 @@
  * bit is set already, there twice. */
 #include "forward/audit_ledger.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -216,8 +217,9 @@ static struct journal_position *last_of(struct audit_lane *lane, uint32_t partit
 bool audit_ledger_add_partition(struct audit_ledger *ledger, uint32_t number, const char *topic, int32_t partition,
                                 bool cut)
 {
+	assert(number == ledger->partition_count);
 	struct audit_partition *partitions = grow(ledger->partitions, ledger->partition_count, sizeof *partitions);
-	if (!partitions || number != ledger->partition_count)
+	if (!partitions)
 		return false;
 	ledger->partitions = partitions;
 	struct audit_partition *to = &partitions[ledger->partition_count++];
