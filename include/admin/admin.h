@@ -24,6 +24,7 @@ struct admin_options {
 	bool (*find)(void *context, const struct person *who, int fd, struct error *err);
 	bool (*erase)(void *context, const struct person *who, bool suppress, struct buffer *json, struct error *err);
 	bool (*unsuppress)(void *context, const struct person *who, struct buffer *json, struct error *err);
+	bool (*replay)(void *context, struct slice body, struct buffer *json, struct error *err);
 };
 
 struct admin *admin_start(const struct admin_options *options, struct error *err);

@@ -3,6 +3,8 @@
 #ifndef HEADGATE_FORWARD_FORWARDER_H
 #define HEADGATE_FORWARD_FORWARDER_H
 
+#include <stdint.h>
+
 #include "base/error.h"
 
 struct buffer;
@@ -13,6 +15,14 @@ struct journal;
 /* `cfg` must outlive the forwarder: sink, topics and kafka settings are those of the start. Kafka need not be reachable;
  * a setting that librdkafka refuses, or a files checkpoint that cannot be read, is an error. */
 struct forwarder *forwarder_start(struct journal *journal, const struct config *cfg, struct error *err);
+struct journal_range;
+/* Sends again to Kafka what it has of that part of the journal, and waits until that is done; *records: how many. Where
+ * forwarding is halted because Kafka's checkpoint is lost or foreign, this is also the operator's decision to go on from
+ * the local copy. Thread: any but the admin listener's own. */
+MUST_CHECK bool forwarder_replay(struct forwarder *fw, const struct journal_range *range, uint64_t *records,
+                                 struct error *err);
+/* Ends a replay, for good: the process stops. Thread: any. */
+void forwarder_cancel_replay(struct forwarder *fw);
 /* Hands on what is committed until nothing is left or deadline_ms have passed, then ends the thread. What is left stays
  * in the journal. */
 void forwarder_stop(struct forwarder **forwarder, int deadline_ms);

@@ -10,8 +10,8 @@
 #define KAFKA_POSITION_BYTES (JOURNAL_LOG_ID_TEXT + 56)
 
 /* Event: ce_specversion, those stored, ce_partitionkey (where there is a key), content-type, headgate-position. Dead
- * letter: those stored, content-type, headgate-position. NULL: no memory. */
-rd_kafka_headers_t *kafka_headers_make(const struct journal_record *record, const char *log_id);
+ * letter: those stored, content-type, headgate-position. `replayed`: and headgate-replay. NULL: no memory. */
+rd_kafka_headers_t *kafka_headers_make(const struct journal_record *record, const char *log_id, bool replayed);
 /* "<log id>/<lane>/<epoch>/<counter>", in `to`. */
 struct slice kafka_headers_position(const struct journal_record *record, const char *log_id,
                                     char to[KAFKA_POSITION_BYTES]);

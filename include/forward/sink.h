@@ -57,6 +57,10 @@ struct sink {
 	void *beat_context;
 	/* Likewise, with the same context: true if this data directory ever ran under that epoch. */
 	bool (*knows_epoch)(void *context, uint64_t epoch);
+	uint64_t epoch; /* that the journal writes now, greater than any it wrote before; set by the forwarder */
+	/* An operator has decided that a sink which is halted for lack of its own word goes on from the local copy. */
+	_Atomic bool decided;
+	bool replaying; /* the round sends again what was delivered: it does not count in the books */
 };
 
 void sink_init(struct sink *sink, const struct sink_ops *ops);

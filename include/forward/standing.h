@@ -32,6 +32,7 @@ void standing_fini(struct standing *standing);
 void standing_set_state(struct standing *standing, enum standing_state state, const char *reason);
 /* Also true if it is halted. */
 bool standing_is_stalled(struct standing *standing);
+bool standing_is_halted(struct standing *standing);
 bool standing_has_caught_up(struct standing *standing);
 /* Something is pending, and how old it is is not known. */
 bool standing_misses_oldest(struct standing *standing);

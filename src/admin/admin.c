@@ -186,15 +186,28 @@ static void answer_erase(struct admin *admin, struct visit *visit, struct reply 
 	answer_person(admin, visit, reply, false);
 }
 
+/* Thread: the task's. */
+static void answer_replay(struct admin *admin, struct visit *visit, struct reply *reply)
+{
+	struct error err = { 0 };
+	if (!admin->options.replay(admin->options.context, buffer_slice(&visit->body), &reply->body, &err))
+		refuse_error(reply, &err);
+}
+
 static const struct {
 	const char *path, *method;
 	bool needs_token, is_task;
 	answer_fn answer;
 } routes[] = {
-	{ "/livez", "GET", false, false, answer_livez },     { "/readyz", "GET", false, false, answer_readyz },
-	{ "/metrics", "GET", false, false, answer_metrics }, { "/status", "GET", false, false, answer_status },
-	{ "/reload", "POST", true, false, answer_reload },   { "/v1/validate", "POST", true, false, answer_validate },
-	{ "/find", "POST", true, true, answer_find },        { "/erase", "POST", true, true, answer_erase },
+	{ "/livez", "GET", false, false, answer_livez },
+	{ "/readyz", "GET", false, false, answer_readyz },
+	{ "/metrics", "GET", false, false, answer_metrics },
+	{ "/status", "GET", false, false, answer_status },
+	{ "/reload", "POST", true, false, answer_reload },
+	{ "/v1/validate", "POST", true, false, answer_validate },
+	{ "/find", "POST", true, true, answer_find },
+	{ "/erase", "POST", true, true, answer_erase },
+	{ "/journal/replay", "POST", true, true, answer_replay },
 };
 
 static struct slice header(struct MHD_Connection *connection, const char *name)

@@ -7,6 +7,7 @@
 
 #include "command/command.h"
 #include "command/journal.h"
+#include "command/replay.h"
 
 static bool write_failed(struct error *err)
 {
@@ -209,9 +210,10 @@ int command_journal(const struct command_line *line)
 	const struct word *word = find_word(line->arguments[0]);
 	bool ranged = line->journal.from || line->journal.to;
 	if (!word && strcmp(line->arguments[0], "replay") == 0)
-		return command_usage("journal replay is not part of this version");
+		return line->count > 1 ? command_usage("journal replay takes no files") : replay_command(line);
 	if (!word)
-		return command_usage("expected: headgate journal ls|cat|verify|export [FILE...]");
+		return command_usage(
+		        "expected: headgate journal ls|cat|verify|export [FILE...] or journal replay --from WHEN");
 	if (ranged && !word->has_range)
 		return command_usage("journal %s looks at whole files: no --from or --to", word->name);
 	if (!journal_range_parse(line->journal.from, line->journal.to, &sight.range, &err))

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "command/erasure.h"
+#include "command/replay.h"
 #include "command/service.h"
 #include "command/version.h"
 #include "command/watch.h"
@@ -123,7 +124,8 @@ static bool open_listeners(struct service *service, uint32_t lanes, struct error
 		                             .reload = service_reload,
 		                             .find = erasure_find,
 		                             .erase = erasure_erase,
-		                             .unsuppress = erasure_unsuppress };
+		                             .unsuppress = erasure_unsuppress,
+		                             .replay = replay_serve };
 	service->admin = admin_start(&admin, err);
 	return service->admin != NULL;
 }
@@ -256,7 +258,9 @@ static void close_all(struct service *service)
 	while (service->forwarder && !failed && !forwarder_has_settled(service->forwarder) &&
 	       clock_monotonic_ms() - begun_ms < deadline_ms)
 		poll(NULL, 0, SETTLE_LOOK_MS);
-	admin_stop(&service->admin); /* it asks the parts that go away below */
+	if (service->forwarder)
+		forwarder_cancel_replay(service->forwarder); /* the admin listener waits for its tasks */
+	admin_stop(&service->admin);                         /* it asks the parts that go away below */
 	http_server_stop(&service->http);
 	int left_ms = deadline_ms - (int)(clock_monotonic_ms() - begun_ms);
 	forwarder_stop(&service->forwarder, failed || left_ms < 0 ? 0 : left_ms);

@@ -21,6 +21,7 @@
 #include "forward/file_sink.h"
 #include "forward/kafka_sink.h"
 #include "forward/lanes.h"
+#include "forward/replay.h"
 #include "forward/standing.h"
 
 #define MAGIC 0x666f7277u
@@ -57,6 +58,7 @@ struct forwarder {
 	int64_t deadline_ms; /* monotonic, under lock */
 	struct lanes lanes;
 	struct standing standing;
+	struct replay replay;
 	struct round round;
 	uint32_t records_max;
 	int64_t collect_ms;
@@ -167,8 +169,10 @@ static bool fail(struct forwarder *fw, const char *kind, const struct error *err
 static bool fail_recovery(struct forwarder *fw, const char *kind, const struct error *err)
 {
 	bool failed = fail(fw, kind, err);
-	if (err->code == ERROR_DATA || err->code == ERROR_CONFIG)
+	if (err->code == ERROR_DATA || err->code == ERROR_CONFIG) {
 		standing_set_state(&fw->standing, STANDING_HALTED, err->message);
+		replay_halt(&fw->replay, fw->sink, err->message);
+	}
 	return failed;
 }
 
@@ -372,6 +376,16 @@ static bool is_late(struct forwarder *fw)
 	return late;
 }
 
+/* True: there is more of it to do. */
+static bool replay(struct forwarder *fw)
+{
+	bool failed;
+	bool more = replay_step(&fw->replay, fw->sink, &fw->lanes, fw->records_max, &failed);
+	if (failed)
+		fw->ready = false;
+	return more;
+}
+
 static void *run(void *argument)
 {
 	struct forwarder *fw = argument;
@@ -394,7 +408,9 @@ static void *run(void *argument)
 			continue;
 		}
 		idle(fw);
-		if (done == STEP_NOTHING) {
+		if (!stopping && replay(fw))
+			continue;
+		if (done == STEP_NOTHING && fw->ready) {
 			set_running(fw);
 			journal_wait(fw->journal, IDLE_EVERY_MS);
 		}
@@ -435,6 +451,7 @@ static void destroy(struct forwarder *fw)
 	pthread_cond_destroy(&fw->wake);
 	pthread_mutex_destroy(&fw->lock);
 	standing_fini(&fw->standing);
+	replay_fini(&fw->replay);
 	free(fw);
 }
 
@@ -453,6 +470,7 @@ struct forwarder *forwarder_start(struct journal *journal, const struct config *
 	fw->last_end_ms = fw->last_idle_ms = clock_monotonic_ms() - IDLE_EVERY_MS;
 	init_sync(fw);
 	standing_init(&fw->standing, journal);
+	replay_init(&fw->replay);
 	lanes_init(&fw->lanes, journal);
 	fw->sink = make_sink(journal, cfg, err);
 	if (!fw->sink) {
@@ -462,6 +480,7 @@ struct forwarder *forwarder_start(struct journal *journal, const struct config *
 	fw->sink->beat = on_beat;
 	fw->sink->beat_context = fw;
 	fw->sink->knows_epoch = knows_epoch;
+	fw->sink->epoch = journal_epoch(journal);
 	if (pthread_create(&fw->thread, NULL, run, fw) == 0)
 		return fw;
 	error_set(err, ERROR_OS, "the forwarder's thread could not be started");
@@ -493,6 +512,7 @@ void forwarder_stop(struct forwarder **forwarder, int deadline_ms)
 	fw->sink = NULL;
 	pthread_mutex_unlock(&fw->lock);
 	sink->ops->close(&sink, left_ms > 0 ? (int)left_ms : 0);
+	replay_cancel(&fw->replay);
 	lanes_close(&fw->lanes);
 	destroy(fw);
 	*forwarder = NULL;
@@ -537,6 +557,17 @@ void forwarder_resume(struct forwarder *fw)
 	pthread_mutex_unlock(&fw->lock);
 }
 
+bool forwarder_replay(struct forwarder *fw, const struct journal_range *range, uint64_t *records, struct error *err)
+{
+	journal_wake(fw->journal);
+	return replay_ask(&fw->replay, fw->sink, standing_is_halted(&fw->standing), range, records, err);
+}
+
+void forwarder_cancel_replay(struct forwarder *fw)
+{
+	replay_cancel(&fw->replay);
+}
+
 bool forwarder_has_settled(struct forwarder *fw)
 {
 	return standing_has_caught_up(&fw->standing) || standing_is_stalled(&fw->standing);
@@ -556,5 +587,6 @@ void forwarder_status(struct forwarder *forwarder, struct buffer *json)
 		sink->ops->status(sink, json);
 	pthread_mutex_unlock(&forwarder->lock);
 	standing_write(&forwarder->standing, json);
+	replay_write(&forwarder->replay, json);
 	buffer_append_char(json, '}');
 }

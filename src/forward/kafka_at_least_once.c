@@ -123,7 +123,8 @@ static bool bury(struct kafka_sink *ks, struct kafka_entry *entry, struct error 
 	if (!done)
 		return false;
 	entry->poisoned = true;
-	tally_poison(&ks->base.tally, &entry->record);
+	if (!ks->base.replaying)
+		tally_poison(&ks->base.tally, &entry->record);
 	return true;
 }
 

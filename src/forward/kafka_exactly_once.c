@@ -140,16 +140,32 @@ static bool open_producer(struct exactly_once *self, struct error *err)
 	return false;
 }
 
+/* The lane's checkpoint was written by another directory under the same log id. */
+static bool is_foreign(const struct exactly_once *self, uint32_t lane)
+{
+	const struct sink *sink = &self->base;
+	uint64_t epoch = self->topic.lanes[lane].epoch;
+	return self->topic.found[lane] && epoch && sink->knows_epoch && !sink->knows_epoch(sink->beat_context, epoch);
+}
+
 static bool check_epochs(const struct exactly_once *self, struct error *err)
 {
 	const struct sink *sink = &self->base;
-	for (uint32_t lane = 0; sink->knows_epoch && lane < JOURNAL_LANES_MAX; lane++) {
+	for (uint32_t lane = 0; lane < JOURNAL_LANES_MAX; lane++) {
 		uint64_t epoch = self->topic.lanes[lane].epoch;
-		if (self->topic.found[lane] && epoch && !sink->knows_epoch(sink->beat_context, epoch))
+		if (!is_foreign(self, lane))
+			continue;
+		if (!atomic_load(&sink->decided))
 			return error_set(err, ERROR_DATA,
 			                 "Kafka's checkpoint of lane %" PRIu32 " names epoch %" PRIu64
 			                 ", which this data directory never wrote: it was cloned or restored",
 			                 lane, epoch);
+		if (epoch >= sink->epoch)
+			return error_set(err, ERROR_DATA,
+			                 "Kafka's checkpoint of lane %" PRIu32 " names epoch %" PRIu64
+			                 ", which another instance began after this one started (%" PRIu64
+			                 "): stop that one, start this one again, then decide",
+			                 lane, epoch, sink->epoch);
 	}
 	return true;
 }
@@ -211,13 +227,35 @@ static bool check_lost(const struct exactly_once *self, const struct checkpoint 
 	return true;
 }
 
+/* The operator's word: what the local copy says was delivered; and of a log that another directory wrote on, whatever
+ * came before this start counts as delivered, to be sent again by the replay if need be. */
+static void decide(struct exactly_once *self, struct checkpoint *base)
+{
+	for (uint32_t lane = 0; lane < JOURNAL_LANES_MAX; lane++) {
+		if (checkpoint_compare(self->hint.lanes[lane], base->lanes[lane]) > 0) {
+			base->lanes[lane] = self->hint.lanes[lane];
+			base->books[lane] = self->hint.books[lane];
+		}
+		if (!is_foreign(self, lane))
+			continue;
+		base->lanes[lane] = (struct journal_position) { self->base.epoch, 0 };
+		base->books[lane] = self->topic.books[lane];
+		log_warn("checkpoint_decided", "lane=%" PRIu32 " epoch=%" PRIu64, lane, self->base.epoch);
+	}
+}
+
 static bool reconcile(struct exactly_once *self, struct error *err)
 {
 	struct checkpoint base;
 	checkpoint_fini(&self->hint);
 	if (!checkpoint_load_hint(self->dir, self->topic.log_id, &self->hint, &base, err))
 		return false;
+	bool decided = atomic_load(&self->base.decided);
+	if (decided)
+		decide(self, &base);
 	bool done = check_lost(self, &base, err) && adopt(self, &base, err);
+	if (done && decided)
+		atomic_store(&self->base.decided, false);
 	checkpoint_fini(&base);
 	return done && write_hint(self, err);
 }

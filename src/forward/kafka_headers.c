@@ -20,7 +20,7 @@ static void add(rd_kafka_headers_t *headers, struct slice name, struct slice val
 	rd_kafka_header_add(headers, name.at, (ssize_t)name.len, value.at, (ssize_t)value.len);
 }
 
-rd_kafka_headers_t *kafka_headers_make(const struct journal_record *record, const char *log_id)
+rd_kafka_headers_t *kafka_headers_make(const struct journal_record *record, const char *log_id, bool replayed)
 {
 	char position[KAFKA_POSITION_BYTES];
 	struct slice stored = record->headers, name, value;
@@ -35,5 +35,7 @@ rd_kafka_headers_t *kafka_headers_make(const struct journal_record *record, cons
 		add(headers, SLICE("ce_partitionkey"), record->key);
 	add(headers, SLICE("content-type"), SLICE("application/json"));
 	add(headers, SLICE("headgate-position"), kafka_headers_position(record, log_id, position));
+	if (replayed)
+		add(headers, SLICE("headgate-replay"), SLICE("true"));
 	return headers;
 }

@@ -227,8 +227,9 @@ static rd_kafka_resp_err_t produce(struct kafka_producer *producer, const struct
                                    struct kafka_entry *entry)
 {
 	const struct journal_record *record = &entry->record;
-	rd_kafka_headers_t *headers =
-	        entry->is_checkpoint ? rd_kafka_headers_new(0) : kafka_headers_make(record, producer->log_id);
+	rd_kafka_headers_t *headers = entry->is_checkpoint
+	                                      ? rd_kafka_headers_new(0)
+	                                      : kafka_headers_make(record, producer->log_id, producer->sink->replaying);
 	if (!headers)
 		return RD_KAFKA_RESP_ERR__QUEUE_FULL; /* no memory now: offered again */
 	rd_kafka_resp_err_t code =

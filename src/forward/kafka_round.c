@@ -79,6 +79,8 @@ static bool bury(struct kafka_round *round, struct kafka_round_entry *one, struc
 /* Only now, since the forwarder counts a record as delivered after it was put. */
 static void count_poisoned(struct kafka_round *round)
 {
+	if (round->producer->sink->replaying) /* it was counted when it was delivered */
+		return;
 	for (uint32_t i = 0; round->poisoned && i < round->count; i++) {
 		struct kafka_round_entry *one = &round->entries[i];
 		if (!one->entry.poisoned || one->counted)

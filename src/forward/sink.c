@@ -10,6 +10,9 @@ void sink_init(struct sink *sink, const struct sink_ops *ops)
 	sink->beat = NULL;
 	sink->beat_context = NULL;
 	sink->knows_epoch = NULL;
+	sink->epoch = 0;
+	atomic_init(&sink->decided, false);
+	sink->replaying = false;
 }
 
 void sink_beat(struct sink *sink, const char *reason)

@@ -38,6 +38,14 @@ void standing_set_state(struct standing *standing, enum standing_state state, co
 	pthread_mutex_unlock(&standing->lock);
 }
 
+bool standing_is_halted(struct standing *standing)
+{
+	pthread_mutex_lock(&standing->lock);
+	bool halted = standing->state == STANDING_HALTED;
+	pthread_mutex_unlock(&standing->lock);
+	return halted;
+}
+
 bool standing_is_stalled(struct standing *standing)
 {
 	pthread_mutex_lock(&standing->lock);

@@ -1,20 +1,28 @@
 // exactly_once against a real broker: what a read_committed consumer that knows nothing of headgate sees is each accepted
 // event once, whatever happened to headgate, the broker and the connections between them.
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { cpSync, existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { binary, build, cleanEnv, headgate, pageView, sleep, waitFor } from './lib/headgate.mjs';
+import { binary, build, cleanEnv, headgate, pageView, purchase, sleep, waitFor } from './lib/headgate.mjs';
 import { Kafka } from './lib/kafka.mjs';
+import { Proxy } from './lib/proxy.mjs';
 
 // A transactional client that is neither headgate nor librdkafka.
 const { Kafka: Js, logLevel } = createRequire(new URL('../package.json', import.meta.url))('kafkajs');
 
-let kafka;
-before(async () => { kafka = await Kafka.start({ brokers: 1 }); });
-after(() => kafka?.close());
+let kafka, proxy;
+before(async () => {
+	proxy = await Proxy.start({ to: null });
+	kafka = await Kafka.start({ brokers: 1, advertise: [proxy.port] });
+	proxy.to = kafka.brokers[0].clientPort;
+});
+after(async () => {
+	await kafka?.close();
+	await proxy?.close();
+});
 
 const config = (prefix, more = {}) => ({
 	...more,
@@ -48,13 +56,18 @@ test('events and checkpoints come together', async (t) => {
 	assert.equal([...last.values()].reduce((n, c) => n + c.delivered[0], 0), sent.length, 'books in the checkpoints');
 });
 
-// { status, stdout, stderr } of `headgate audit` with the configuration of a daemon.
-const audit = (hg, args = []) => spawnSync(binary, ['audit', '--config', hg.configFile, '--data-dir', hg.dataDir, ...args], { encoding: 'utf8', env: cleanEnv });
+// { status, stdout, stderr } of a command with the configuration of a daemon. The proxy lives in this process: it must not
+// wait.
+const run = (hg, words) => new Promise((done) => {
+	execFile(binary, [...words, '--config', hg.configFile, '--data-dir', hg.dataDir, '--admin', `127.0.0.1:${hg.adminPort}`], { env: cleanEnv }, (e, stdout, stderr) => done({ status: e ? e.code : 0, stdout, stderr }));
+});
+const audit = (hg) => run(hg, ['audit']);
+const replay = (hg, range) => run(hg, ['journal', 'replay', ...range]);
 
 const load = (hg, args) => {
 	const acked = join(hg.home, 'acked');
 	const child = spawn(join(build, 'bench/load'), ['--port', String(hg.port), '--seconds', '60', '--acked', acked, ...args.map(String)], { stdio: 'ignore' });
-	return { stop: () => child.kill('SIGTERM'), done: new Promise((done) => child.once('close', done)) };
+	return { done: new Promise((done) => child.once('close', done)) };
 };
 const ackedOf = (hg) => readFileSync(join(hg.home, 'acked'), 'utf8').split('\n').filter(Boolean);
 
@@ -73,16 +86,16 @@ test('kill -9 at random moments: each answered event once', { timeout: 120_000 }
 	assert.ok(acked.length > 1000, 'there was load');
 	assert.deepEqual(acked.filter((id) => !set.has(id)).slice(0, 5), [], 'lost');
 	assert.equal(ids.length, set.size, 'twice');
-	const proof = audit(hg);
+	const proof = await audit(hg);
 	assert.equal(proof.status, 0, proof.stdout + proof.stderr);
 	assert.match(proof.stdout, new RegExp(`^sound: ${ids.length} records, 0 replayed, 0 without position; 0 missing, 0 twice, 0 out of order`, 'm'));
 	console.error(`exactly: ${acked.length} answered, ${ids.length} delivered over 6 kills`);
 });
 
 const events = (n, key) => Array.from({ length: n }, () => pageView({ user_id: key }));
-async function send(hg, list) {
-	assert.equal((await hg.post(list)).status, 200);
-	return list.map((e) => e.event_id);
+async function send(hg, list, status = 200) {
+	assert.equal((await hg.post(list)).status, status);
+	return [list].flat().map((e) => e.event_id);
 }
 const forwarder = async (hg) => (await hg.status()).forwarder;
 const halted = (hg, reason) => waitFor(async () => {
@@ -94,9 +107,33 @@ const halted = (hg, reason) => waitFor(async () => {
 async function assertDelivered(hg, prefix, ids) {
 	const got = await settled(prefix, ids.length);
 	assert.deepEqual([...got].sort(), [...ids].sort());
-	const proof = audit(hg);
+	const proof = await audit(hg);
 	assert.equal(proof.status, 0, proof.stdout + proof.stderr);
 }
+
+test('connections cut, reset and swallowed, a broker killed, in the middle of transactions', { timeout: 180_000 }, async (t) => {
+	const hg = await headgate(t, { config: config('mischief', { kafka: { 'socket.timeout.ms': 2000, 'transaction.timeout.ms': 15_000 } }) });
+	await send(hg, events(1, 'first'));
+	await hg.drained();
+	const running = load(hg, ['--connections', 4, '--rate', 800, '--seconds', 15]);
+	const acts = [() => proxy.cut(), () => proxy.reset(), () => proxy.delay(100), () => proxy.reset(), () => proxy.heal(), () => proxy.blackhole(), () => proxy.heal(), () => proxy.refuse(), () => proxy.heal(), () => proxy.reset()];
+	for (const act of acts) {
+		await sleep(300 + Math.random() * 600);
+		act();
+	}
+	await kafka.brokers[0].kill();
+	await kafka.brokers[0].start();
+	await running.done;
+	await hg.drained(90_000);
+	const acked = ackedOf(hg), ids = await settled('mischief', acked.length + 1), set = new Set(ids);
+	assert.deepEqual(acked.filter((id) => !set.has(id)).slice(0, 5), [], 'lost');
+	assert.equal(ids.length, set.size, 'twice');
+	const proof = await audit(hg);
+	assert.equal(proof.status, 0, proof.stdout + proof.stderr);
+	const rebuilds = (await hg.metrics()).get('headgate_producer_rebuilds_total');
+	console.error(`exactly: ${ids.length} events through all that, ${rebuilds} producers rebuilt`);
+	assert.ok(rebuilds > 0, 'an outcome that is not known costs the producer');
+});
 
 test('4 → 1 → 4 lanes, killed in each phase', { timeout: 120_000 }, async (t) => {
 	const lanes = (n) => config('lanes', { lanes: n, journal: { file_bytes: '1MiB' } });
@@ -112,7 +149,7 @@ test('4 → 1 → 4 lanes, killed in each phase', { timeout: 120_000 }, async (t
 	const acked = ackedOf(hg), ids = await settled('lanes', acked.length), set = new Set(ids);
 	assert.deepEqual(acked.filter((id) => !set.has(id)).slice(0, 5), [], 'lost');
 	assert.equal(ids.length, set.size, 'twice');
-	assert.equal(audit(hg).status, 0);
+	assert.equal((await audit(hg)).status, 0);
 });
 
 test('a foreign transaction that is open in the checkpoint topic is waited for, not read past', { timeout: 120_000 }, async (t) => {
@@ -168,8 +205,18 @@ test('a checkpoint topic that lost what it held stops forwarding', { timeout: 12
 	await waitFor(async () => !(await kafka.topics()).includes('lost.checkpoints'), { what: 'the topic gone' });
 	await hg.restart();
 	await halted(hg, /holds no checkpoint of lane/);
-	await send(hg, events(3, 'b'));
-	assert.deepEqual((await idsOf('lost')).sort(), ids.sort(), 'nothing more');
+	ids.push(...(await send(hg, events(3, 'b'))));
+	assert.equal((await idsOf('lost')).length, 20, 'nothing more');
+	// The operator decides: go on from the local copy, send nothing again.
+	const decided = await replay(hg, ['--from', new Date(Date.now() + 1000).toISOString()]);
+	assert.deepEqual([decided.status, decided.stdout], [0, '{"replayed":0}\n'], decided.stderr);
+	await hg.drained();
+	await assertDelivered(hg, 'lost', ids);
+	await hg.kill9();
+	await hg.restart();
+	ids.push(...(await send(hg, events(3, 'c'))));
+	await hg.drained();
+	await assertDelivered(hg, 'lost', ids);
 });
 
 test('a checkpoint topic that is not compacted: no forwarding until it is', { timeout: 120_000 }, async (t) => {
@@ -220,7 +267,73 @@ test('a record that Kafka refuses becomes a dead letter in the transaction of it
 	assert.deepEqual(letters.map((l) => `${l.reason} ${l.event_id}`).sort(), bad.map((e) => `poison ${e.event_id}`));
 	const kept = readFileSync(join(hg.dataDir, 'quarantine/kafka.ndjson'), 'utf8').trim().split('\n').map((l) => JSON.parse(l));
 	assert.deepEqual(kept.map((k) => k.value.event_id), bad.map((e) => e.event_id));
-	assert.equal(audit(hg).status, 0, 'a dead letter stands for its record');
+	assert.equal((await audit(hg)).status, 0, 'a dead letter stands for its record');
 	await hg.restart();
 	assert.equal((await hg.metrics()).get('headgate_records_total', { state: 'poisoned' }), 3, 'the books came back');
+});
+
+test('journal replay sends again what Kafka has, marked, and moves no checkpoint', { timeout: 120_000 }, async (t) => {
+	const hg = await headgate(t, { config: config('replay') });
+	const old = await send(hg, events(25, 'a'));
+	await send(hg, purchase({ properties: { value: 'many' } }), 400); // a dead letter
+	await hg.drained();
+	await sleep(20);
+	const from = new Date().toISOString();
+	await sleep(20);
+	const young = await send(hg, events(30, 'b'));
+	await hg.drained();
+	const before = await forwarder(hg);
+	const some = await replay(hg, ['--from', from]);
+	assert.deepEqual([some.status, some.stdout], [0, '{"replayed":30}\n'], some.stderr);
+	const records = await waitFor(async () => {
+		const all = await kafka.consume('replay.events');
+		return all.length >= 85 && all;
+	}, { deadlineMs: 10_000, what: 'the replayed records' });
+	const again = records.filter((r) => r.headers['headgate-replay']);
+	assert.deepEqual(again.map((r) => r.headers.ce_id).sort(), [...young].sort());
+	const first = new Map(records.filter((r) => !r.headers['headgate-replay']).map((r) => [r.headers.ce_id, r]));
+	assert.deepEqual([...first.keys()].sort(), [...old, ...young].sort());
+	for (const r of again) {
+		const { 'headgate-replay': mark, ...headers } = r.headers, original = first.get(headers.ce_id);
+		assert.equal(mark, 'true');
+		assert.deepEqual([headers, r.key, r.value], [original.headers, original.key, original.value]);
+	}
+	assert.deepEqual((await forwarder(hg)).lanes, before.lanes);
+	// By position: one record and what follows it in its lane, up to another. By time: dead letters as well.
+	const position = first.get(old[3]).headers['headgate-position'], last = first.get(old[6]).headers['headgate-position'];
+	assert.equal((await replay(hg, ['--from', position, '--to', last])).stdout, '{"replayed":4}\n');
+	assert.equal((await replay(hg, ['--from', '2020-01-01T00:00:00Z', '--to', from])).stdout, '{"replayed":26}\n');
+	const m = await hg.metrics();
+	assert.equal(m.get('headgate_forward_replayed_records_total'), 60);
+	assert.equal(m.get('headgate_records_total', { state: 'delivered' }), 55, 'the books count nothing twice');
+	await hg.drained();
+	const proof = await audit(hg);
+	assert.equal(proof.status, 0, proof.stdout);
+	assert.match(proof.stdout, /^sound: 56 records, 60 replayed/m);
+	assert.equal((await replay(hg, [])).status, 64);
+	assert.equal((await replay(hg, ['--from', 'yesterday'])).status, 64);
+	const acts = readFileSync(join(hg.dataDir, 'audit.ndjson'), 'utf8').trim().split('\n').map((l) => JSON.parse(l)).filter((l) => l.act === 'replay');
+	assert.deepEqual(acts.map((a) => a.records), [30, 4, 26]);
+});
+
+test('a restored directory: the operator lets it go on with what it accepts from now on', { timeout: 120_000 }, async (t) => {
+	const hg = await headgate(t, { config: config('restored') });
+	const ids = await send(hg, events(10, 'a'));
+	await hg.drained();
+	await hg.kill9();
+	const copy = join(hg.home, 'copy');
+	cpSync(hg.dataDir, copy, { recursive: true });
+	await sleep(1100); // epochs are seconds
+	await hg.restart();
+	ids.push(...(await send(hg, events(10, 'b'))));
+	await hg.drained();
+	await hg.kill9();
+	await sleep(1100);
+	const restored = await headgate(t, { config: config('restored'), dataDir: copy });
+	await halted(restored, /cloned or restored/);
+	ids.push(...(await send(restored, events(10, 'c'))));
+	const decided = await replay(restored, ['--from', new Date(Date.now() + 1000).toISOString()]);
+	assert.equal(decided.status, 0, decided.stderr);
+	await restored.drained();
+	await assertDelivered(restored, 'restored', ids);
 });

@@ -7,6 +7,8 @@ test('25 × kill -9 under load, with faults of brokers and network: exactly once
 	const loop = await KillLoop.start();
 	t.after(() => loop.close());
 	await loop.rounds(25);
+	const rebuilds = await loop.oneBrokerAway(6000);
+	assert.ok(rebuilds <= 5, `${rebuilds} producers rebuilt while one of three brokers was away`);
 	const result = await loop.judge();
 	console.error(`kill loop: ${JSON.stringify(result)}`);
 	assert.equal(result.kills, 25);

@@ -8,7 +8,8 @@ const began = Date.now();
 const loop = await KillLoop.start({ seed, durability: process.env.DURABILITY ?? 'os' });
 try {
 	await loop.rounds(rounds);
-	console.log(JSON.stringify({ ...(await loop.judge({ deadlineMs: 300_000 })), seconds: Math.round((Date.now() - began) / 1000) }));
+	const rebuildsWithoutOneBroker = await loop.oneBrokerAway(60_000); // want <= 5
+	console.log(JSON.stringify({ ...(await loop.judge({ deadlineMs: 300_000 })), rebuildsWithoutOneBroker, seconds: Math.round((Date.now() - began) / 1000) }));
 } finally {
 	await loop.close();
 }

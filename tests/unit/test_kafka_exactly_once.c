@@ -305,6 +305,77 @@ static void test_an_epoch_never_written_halts_before_anything_is_fenced(void **s
 	assert_int_equal(rebuilds(world), 0); /* the first was left in peace */
 }
 
+static void test_the_operator_decides_after_a_loss(void **state)
+{
+	struct world *world = *state;
+	struct checkpoint hint;
+	struct error err = { 0 };
+	struct sink_position lane = { .lane = LANE };
+	char path[128];
+	checkpoint_init(&hint, LOG_ID);
+	hint.exactly_once = true;
+	hint.lanes[LANE] = (struct journal_position) { EPOCH, 40 };
+	hint.books[LANE].delivered[TALLY_EVENTS] = 40;
+	snprintf(path, sizeof path, "%s/kafka.checkpoint", world->dir);
+	assert_true(checkpoint_write(path, &hint, &err));
+	make_sink(world);
+	assert_false(world->sink->ops->recover(world->sink, &lane, 1, &err));
+	atomic_store(&world->sink->decided, true);
+	assert_int_equal(recover(world), 40);
+	assert_false(atomic_load(&world->sink->decided)); /* for this once */
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(reopen(world), 40); /* Kafka has it now */
+	assert_int_equal(world->sink->tally.total.delivered[TALLY_EVENTS], 40);
+}
+
+static void test_the_operator_decides_for_a_restored_directory(void **state)
+{
+	struct world *world = *state;
+	struct error err = { 0 };
+	struct sink_position lane = { .lane = LANE };
+	open_sink(world);
+	deliver(world, 10);
+	world->sink->ops->close(&world->sink, 0);
+	world->foreign_epoch = EPOCH;
+	make_sink(world);
+	world->sink->epoch = EPOCH - 1; /* the other one began later */
+	atomic_store(&world->sink->decided, true);
+	assert_false(world->sink->ops->recover(world->sink, &lane, 1, &err));
+	assert_non_null(strstr(err.message, "start this one again"));
+	world->sink->epoch = EPOCH + 1;
+	int64_t began = clock_monotonic_ms();
+	while (!world->sink->ops->recover(world->sink, &lane, 1, &err))
+		if (clock_monotonic_ms() - began > WAIT_MS)
+			fail_msg("%s", err.message);
+	assert_int_equal(lane.position.epoch, EPOCH + 1); /* what this start accepts goes out */
+	assert_int_equal(lane.position.counter, 0);
+	assert_int_equal(world->sink->tally.total.delivered[TALLY_EVENTS], 10);
+}
+
+static void test_a_replay_moves_neither_checkpoint_nor_books(void **state)
+{
+	struct world *world = *state;
+	struct error err = { 0 };
+	struct sink_position lane = { LANE, { EPOCH, 20 } };
+	open_sink(world);
+	deliver(world, 20);
+	world->next = 5;
+	world->sink->replaying = true;
+	assert_true(world->sink->ops->begin(world->sink, &err));
+	for (int i = 0; i < 10; i++) {
+		struct tally before = world->sink->tally;
+		assert_true(put(world, &err));
+		world->sink->tally = before; /* the forwarder does not count it */
+	}
+	assert_true(world->sink->ops->commit(world->sink, &lane, 1, &err));
+	world->sink->replaying = false;
+	assert_int_equal(recover(world), 20);
+	assert_int_equal(world->sink->tally.total.delivered[TALLY_EVENTS], 20);
+	world->next = 21;
+	deliver(world, 10);
+	assert_int_equal(reopen(world), 30);
+}
+
 /* One injected failure, a round, and whether the producer had to go. */
 static void survive(struct world *world, int16_t api, rd_kafka_resp_err_t code, bool rebuilt)
 {
@@ -442,6 +513,9 @@ int main(void)
 		TEST(test_what_another_mode_delivered_becomes_the_checkpoint),
 		TEST(test_a_topic_without_the_checkpoint_that_was_there_halts),
 		TEST(test_an_epoch_never_written_halts_before_anything_is_fenced),
+		TEST(test_the_operator_decides_after_a_loss),
+		TEST(test_the_operator_decides_for_a_restored_directory),
+		TEST(test_a_replay_moves_neither_checkpoint_nor_books),
 		TEST(test_each_refusal_is_survived),
 		TEST(test_a_lost_answer_spends_the_producer),
 		TEST(test_an_answer_that_is_late_spends_the_producer),

@@ -135,6 +135,19 @@ export class KillLoop {
 		}
 	}
 
+	// One of three brokers away for a while, nothing else: how many producers that costs.
+	async oneBrokerAway(ms) {
+		await this.busy;
+		const count = async () => (await this.headgate.metrics()).get('headgate_producer_rebuilds_total');
+		await waitFor(async () => (await this.headgate.status()).forwarder.state === 'running', { deadlineMs: 120_000, what: 'forwarding' });
+		const before = await count();
+		const broker = this.kafka.brokers[0];
+		await broker.kill();
+		await sleep(ms);
+		await broker.start();
+		return (await count()) - before;
+	}
+
 	// Lets everything come to rest and asks the oracle; throws at the first thing that is wrong.
 	async judge({ deadlineMs = 120_000 } = {}) {
 		await this.busy;
