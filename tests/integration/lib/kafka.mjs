@@ -106,9 +106,9 @@ class Broker {
 	kill() { return this.end('SIGKILL'); }
 	pause() { this.child.kill('SIGSTOP'); }
 	resume() { this.child.kill('SIGCONT'); }
-	async start() {
+	async start(deadlineMs = 60_000) {
 		this.spawn();
-		await this.ready();
+		await this.ready(deadlineMs);
 	}
 	async restart() {
 		await this.stop();

@@ -7,6 +7,9 @@ import { Kafka } from './kafka.mjs';
 import { Proxy } from './proxy.mjs';
 import { freePort } from './wait.mjs';
 
+// A broker's start waits for a processor as well.
+const BROKER_MS = 300_000;
+
 // A number that reproduces the choices of a run (not its timing).
 function generator(seed) {
 	let state = seed >>> 0;
@@ -66,7 +69,7 @@ class Client {
 export class KillLoop {
 	static async start({ seed = Date.now() % 1e9, clients = 4, pauseMs = 10, note = console.error, durability = 'os' } = {}) {
 		const loop = new KillLoop();
-		Object.assign(loop, { seed, random: generator(seed), note, pauseMs, faults: {}, busy: null, kills: 0, rebuilds: 0, topic: 'headgate.events' });
+		Object.assign(loop, { seed, random: generator(seed), note, pauseMs, faults: {}, busy: null, failed: null, kills: 0, rebuilds: 0, topic: 'headgate.events' });
 		loop.proxies = [];
 		for (let i = 0; i < 3; i++) loop.proxies.push(await Proxy.start({ to: null }));
 		loop.kafka = await Kafka.start({ brokers: 3, advertise: loop.proxies.map((p) => p.port) });
@@ -97,7 +100,7 @@ export class KillLoop {
 
 	brokerFault() {
 		const broker = this.pick(this.kafka.brokers), ms = 300 + this.random() * 3000;
-		if (this.random() < 0.5) return this.awayFor('broker killed', ms, () => broker.kill(), () => broker.start());
+		if (this.random() < 0.5) return this.awayFor('broker killed', ms, () => broker.kill(), () => broker.start(BROKER_MS));
 		return this.awayFor('broker paused', ms, () => broker.pause(), () => broker.resume());
 	}
 
@@ -117,7 +120,8 @@ export class KillLoop {
 	// Something happens to Kafka or the way there, and while it lasts or after it headgate is killed. Some rounds are long
 	// enough for headgate to get over it by itself.
 	async round() {
-		if (!this.busy && this.random() < 0.35) this.busy = this.brokerFault().finally(() => (this.busy = null));
+		if (this.failed) throw this.failed;
+		if (!this.busy && this.random() < 0.35) this.busy = this.brokerFault().catch((e) => (this.failed = e)).finally(() => (this.busy = null));
 		const fault = this.random() < 0.5 ? this.networkFault() : null;
 		await sleep(100 + this.random() * (this.random() < 0.25 ? 5000 : 1400));
 		await this.headgate.kill9();
@@ -144,7 +148,7 @@ export class KillLoop {
 		const broker = this.kafka.brokers[0];
 		await broker.kill();
 		await sleep(ms);
-		await broker.start();
+		await broker.start(BROKER_MS);
 		return (await count()) - before;
 	}
 
