@@ -23,7 +23,7 @@ struct command_line {
 		const char *from, *to; /* positions or times */
 	} journal;
 	struct {
-		const char *topics; /* NULL: those of the configuration */
+		const char *topics; /* besides those of configuration and catalog */
 	} audit;
 	struct {
 		const char *id; /* NULL: not given */

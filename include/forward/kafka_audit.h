@@ -10,8 +10,10 @@ struct config;
 
 struct kafka_audit_options {
 	const struct config *cfg;
-	const char *topics;   /* names with commas between; NULL: those of the configuration, {event} as any text */
-	const char *data_dir; /* where the journal may explain what is missing; NULL: nowhere */
+	/* Besides those of the configuration; names with commas between, {event} standing for any text; NULL: none. */
+	const char *catalog_topics; /* may be there */
+	const char *topics;         /* must be there */
+	const char *data_dir;       /* where the journal may explain what is missing; NULL: nowhere */
 };
 
 /* *report: lines for people. True: could be done; *sound then says whether nothing is missing, twice or out of order. */

@@ -1,5 +1,4 @@
 /* `headgate audit [--topic NAMES]`: proves by the positions in Kafka that nothing is missing, twice or out of order. */
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -7,6 +6,7 @@
 #include "base/log.h"
 #include "command/command.h"
 #include "forward/kafka_audit.h"
+#include "pipeline/snapshot.h"
 
 #define NOT_SOUND 1
 
@@ -16,24 +16,50 @@ static bool print(const struct buffer *report, struct error *err)
 	return done ? true : error_set_errno(err, "standard output");
 }
 
+/* The topics that events of the catalog go to instead of the configured one. */
+static void list_catalog_topics(const struct catalog *cat, struct buffer *out)
+{
+	for (size_t i = 0; i < catalog_schema_count(cat); i++) {
+		struct slice topic = catalog_schema_at(cat, i)->topic;
+		buffer_append(out, topic);
+		if (topic.len)
+			buffer_append_char(out, ',');
+	}
+	buffer_append_char(out, '\0');
+}
+
+static bool run(const struct snapshot *snap, const char *topics, bool *sound, struct error *err)
+{
+	struct buffer report, catalog_topics;
+	buffer_init(&report, NULL);
+	buffer_init(&catalog_topics, NULL);
+	list_catalog_topics(snap->cat, &catalog_topics);
+	const struct kafka_audit_options options = { .cfg = snap->cfg,
+		                                     .catalog_topics = catalog_topics.at,
+		                                     .topics = topics,
+		                                     .data_dir = snap->cfg->data_dir.at };
+	bool done = catalog_topics.failed ? error_set(err, ERROR_MEMORY, "out of memory")
+	                                  : kafka_audit_run(&options, &report, sound, err) && print(&report, err);
+	buffer_fini(&catalog_topics);
+	buffer_fini(&report);
+	return done;
+}
+
 int command_audit(const struct command_line *line)
 {
 	struct error err = { 0 };
-	struct buffer report;
 	bool sound = false;
 	struct config *cfg = config_load(&line->config, &err);
-	if (!cfg)
+	struct snapshot *snap = cfg ? snapshot_load(cfg, &err) : NULL;
+	if (!snap)
 		return command_fail(&err);
-	log_init(LOG_WARN, cfg->log_format);
-	if (!cfg->kafka.count) {
-		config_destroy(&cfg);
+	log_init(LOG_WARN, snap->cfg->log_format);
+	if (!snap->cfg->kafka.count) {
+		snapshot_release(&snap);
 		return command_usage("no Kafka is configured: there is nothing to audit");
 	}
-	struct kafka_audit_options options = { .cfg = cfg, .topics = line->audit.topics, .data_dir = cfg->data_dir.at };
-	buffer_init(&report, NULL);
-	bool done = kafka_audit_run(&options, &report, &sound, &err) && print(&report, &err);
-	buffer_fini(&report);
-	config_destroy(&cfg);
+	bool done = run(snap, line->audit.topics, &sound, &err);
+	snapshot_release(&snap);
 	if (!done)
 		return command_fail(&err);
 	return sound ? 0 : NOT_SOUND;

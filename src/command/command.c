@@ -48,7 +48,9 @@ static const struct option options[] = {
 	  offsetof(struct command_line, journal.from), "journal" },
 	{ "--to", "WHEN", "journal: up to that position or time", offsetof(struct command_line, journal.to),
 	  "journal" },
-	{ "--topic", "NAMES", "audit: these topics, with commas between, instead of those of the configuration",
+	{ "--topic", "NAMES",
+	  "audit: these topics as well as those of configuration and catalog, with commas\n"
+	  "                         between: a lane's records are judged over all topics that they went to",
 	  offsetof(struct command_line, audit.topics), "audit" },
 	{ "--id", "ID", "find, erase: name=value (user_id=42, event_id=…), or a value under any name",
 	  offsetof(struct command_line, person.id), "find|erase" },

@@ -50,7 +50,7 @@ static bool is_listed(const char *list, struct slice name)
 {
 	struct slice rest = slice_of(list);
 	while (rest.len)
-		if (slice_equal(slice_trim(slice_split(&rest, ',')), name))
+		if (matches(slice_trim(slice_split(&rest, ',')), name))
 			return true;
 	return false;
 }
@@ -58,9 +58,8 @@ static bool is_listed(const char *list, struct slice name)
 static bool is_wanted(const struct kafka_audit_options *options, struct slice name)
 {
 	const struct config *cfg = options->cfg;
-	if (options->topics)
-		return is_listed(options->topics, name);
-	return matches(cfg->topics.events, name) || matches(cfg->topics.rejected, name) ||
+	return is_listed(options->topics, name) || is_listed(options->catalog_topics, name) ||
+	       matches(cfg->topics.events, name) || matches(cfg->topics.rejected, name) ||
 	       matches(cfg->topics.unverified, name) || matches(cfg->topics.consent, name) ||
 	       matches(cfg->topics.erasures, name);
 }
@@ -93,7 +92,7 @@ static bool check_listed(const struct audit *audit, struct error *err)
 		struct slice name = slice_trim(slice_split(&rest, ','));
 		bool found = false;
 		for (size_t i = 0; i < audit->name_count; i++)
-			found |= slice_equal(slice_of(audit->names[i]), name);
+			found |= matches(name, slice_of(audit->names[i]));
 		if (!found)
 			return error_set(err, ERROR_NOT_FOUND, "there is no topic %.*s", SLICE_ARG(name));
 	}

@@ -257,7 +257,15 @@ static bool reconcile(struct exactly_once *self, struct error *err)
 	if (done && decided)
 		atomic_store(&self->base.decided, false);
 	checkpoint_fini(&base);
-	return done && write_hint(self, err);
+	if (!done)
+		return false;
+	bool is_marked = self->hint.exactly_once;
+	if (write_hint(self, err))
+		return true;
+	/* a full disk must not keep it from being emptied: what the file says is old, and only a hint */
+	log_warn("checkpoint_failed", "reason=%s", err->message);
+	self->hint_is_old = true;
+	return is_marked;
 }
 
 static bool start_over(struct exactly_once *self, struct error *err)
@@ -376,10 +384,13 @@ static void status(struct sink *sink, struct buffer *json)
 
 static void close_sink(struct sink **sink, int deadline_ms)
 {
-	(void)deadline_ms;
+	struct error err;
 	if (!*sink)
 		return;
 	struct exactly_once *self = self_of(*sink);
+	/* one that is left open hides from consumers what others commit behind it, until it times out */
+	if (self->open && self->producer.rk && deadline_ms > 0 && !kafka_transaction_abort(&self->producer, &err))
+		log_info("transaction_left_open", "reason=%s", err.message);
 	refresh_hint(self, 0);
 	kafka_producer_close(&self->producer);
 	kafka_round_fini(&self->round);

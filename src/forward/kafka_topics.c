@@ -20,6 +20,17 @@ static bool is_there(const struct rd_kafka_metadata *metadata, struct slice name
 	return false;
 }
 
+/* A start reads it all: so it is compacted early, to a few records for each that counts. */
+static void make_compact(rd_kafka_NewTopic_t *topic)
+{
+	static const char *const CONFIG[][2] = { { "cleanup.policy", "compact" },
+		                                 { "segment.bytes", "16777216" },
+		                                 { "segment.ms", "3600000" },
+		                                 { "min.cleanable.dirty.ratio", "0.1" } };
+	for (size_t i = 0; i < sizeof CONFIG / sizeof *CONFIG; i++)
+		rd_kafka_NewTopic_set_config(topic, CONFIG[i][0], CONFIG[i][1]);
+}
+
 static rd_kafka_NewTopic_t *describe(const struct config *cfg, struct slice name)
 {
 	char text[TOPIC_NAME_MAX + 1], reason[256];
@@ -31,7 +42,7 @@ static rd_kafka_NewTopic_t *describe(const struct config *cfg, struct slice name
 	if (!topic)
 		log_warn("topic_not_created", "topic=%s reason=%s", text, reason);
 	else if (is_checkpoints)
-		rd_kafka_NewTopic_set_config(topic, "cleanup.policy", "compact");
+		make_compact(topic);
 	return topic;
 }
 

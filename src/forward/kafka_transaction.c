@@ -88,5 +88,7 @@ bool kafka_transaction_commit(struct kafka_producer *producer, struct error *err
 
 bool kafka_transaction_abort(struct kafka_producer *producer, struct error *err)
 {
-	return end(producer, rd_kafka_abort_transaction, "abort_transaction", err);
+	/* the reports of what was purged have come with it; where not, nothing may touch the records before they do */
+	return end(producer, rd_kafka_abort_transaction, "abort_transaction", err) &&
+	       kafka_producer_wait(producer, err);
 }
