@@ -1,8 +1,9 @@
 // Rounds of kill -9 under load against a Kafka of three brokers behind proxies, with kills and pauses of brokers and cut,
 // reset and swallowed connections among them. Clients send one batch after the other and repeat each until it is answered
 // 200. The oracle asks an independent read_committed consumer: acked ⊆ delivered ⊆ sent, no id twice, order kept.
+import { execFile } from 'node:child_process';
 import http from 'node:http';
-import { Headgate, pageView, sleep, waitFor } from './headgate.mjs';
+import { Headgate, binary, cleanEnv, pageView, sleep, waitFor } from './headgate.mjs';
 import { Kafka } from './kafka.mjs';
 import { Proxy } from './proxy.mjs';
 import { freePort } from './wait.mjs';
@@ -182,7 +183,16 @@ export class KillLoop {
 			return 'sound';
 		}, { deadlineMs: 60_000, everyMs: 1000, what: 'the oracle' });
 		if (verdict !== 'sound') throw new Error(verdict);
+		await this.audit();
 		return { kills: this.kills, seed: this.seed, sent: sent.size, acked: acked.size, delivered: seen.size, faults: this.faults, tries: this.clients.reduce((n, c) => n + c.tries, 0), rebuilds: this.rebuilds };
+	}
+
+	// headgate's own proof, by positions: no gap either. The proxies live in this process: it must not wait.
+	audit() {
+		const { headgate: hg } = this;
+		return new Promise((done, fail) => {
+			execFile(binary, ['audit', '--config', hg.configFile, '--data-dir', hg.dataDir], { env: cleanEnv, maxBuffer: 1 << 26 }, (e, stdout, stderr) => (e ? fail(new Error(`audit: exit ${e.code}\n${stdout.slice(-4000)}${stderr}`)) : done()));
+		});
 	}
 
 	async close() {
