@@ -7,7 +7,6 @@ CC := gcc
 endif
 SAN ?=
 FUZZ_SECONDS ?= 60
-SOAK_ROUNDS ?= 500
 
 PKGS := libmicrohttpd libcjson rdkafka libsodium zlib libpcre2-8 libmaxminddb
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 $(if $(CI),-Werror)
@@ -36,7 +35,7 @@ help:
 	@echo "make check     format, layers, headers, size budget, documented tables, static analysis"
 	@echo "make asan | ubsan | tsan    the same tests against an instrumented build"
 	@echo "make fuzz      every fuzz target for FUZZ_SECONDS ($(FUZZ_SECONDS))"
-	@echo "make soak      SOAK_ROUNDS ($(SOAK_ROUNDS)) x kill -9 under load, three brokers"
+	@echo "make soak      SOAK_ROUNDS (500) x kill -9 under load, three brokers"
 	@echo "make bench     throughput, memory, start time; bench-kafka: exactly_once against at_least_once"
 	@echo "make install   into DESTDIR, PREFIX ($(PREFIX)) and SYSCONFDIR ($(SYSCONFDIR))"
 	@echo "make clean     removes $(B)"
@@ -104,12 +103,10 @@ ubsan:
 tsan:
 	@$(MAKE) --no-print-directory B=build-tsan SAN=thread test
 
-soak: SCRIPT = tests/soak/kill-loop.mjs $(SOAK_ROUNDS)
-bench-kafka: SCRIPT = tests/bench/kafka.mjs $(if $(LAG),--lag $(LAG))
 soak bench-kafka: deps-test
 	@tests/tools/kafka.sh fetch >/dev/null
 	@$(MAKE) --no-print-directory B=$(B) $(B)/headgate bench-programs
-	@B=$(B) $(SCRIPT)
+	@B=$(B) $(if $(filter soak,$@),tests/soak/kill-loop.mjs $(SOAK_ROUNDS),tests/bench/kafka.mjs $(if $(LAG),--lag $(LAG)))
 
 check: deps-check
 	@B=$(B) tests/tools/check.sh
