@@ -9,6 +9,7 @@
 #include "base/hash.h"
 
 struct audit_log;
+struct journal;
 
 /* `key`: of the installation. */
 struct audit_log *audit_log_open(const char *data_dir, const struct hash_key *key, struct error *err);
@@ -23,6 +24,8 @@ void audit_log_put_number(struct buffer *members, const char *member, uint64_t n
 /* Appends `,"id":{"name":…,"hash":…}`; without a name that member is left out. The same value always has the same hash
  * in one installation, whatever its name. */
 void audit_log_put_id(const struct audit_log *log, struct buffer *members, struct slice name, struct slice value);
+/* A line about a journal that had to mend something when it was opened; none if it had not. */
+MUST_CHECK bool audit_log_note_recovery(struct audit_log *log, struct journal *journal, struct error *err);
 /* Deletes full files last written before that. */
 void audit_log_prune(struct audit_log *log, int64_t before_wall_ms);
 

@@ -140,7 +140,8 @@ static bool erase_stopped(struct stopped *stopped, const struct ask *ask, struct
 		                                 .reserve_bytes = cfg->journal.reserve_bytes };
 	struct buffer json;
 	stopped->journal = journal_open(&options, err);
-	if (!stopped->journal || !open_lists(stopped, journal_hash_key(stopped->journal), err))
+	if (!stopped->journal || !open_lists(stopped, journal_hash_key(stopped->journal), err) ||
+	    !audit_log_note_recovery(stopped->audit, stopped->journal, err))
 		return false;
 	buffer_init(&json, NULL);
 	struct holdings holdings = holdings_of(stopped, journal_log_id(stopped->journal));

@@ -130,23 +130,6 @@ static bool open_listeners(struct service *service, uint32_t lanes, struct error
 	return service->admin != NULL;
 }
 
-/* A start that had to mend something stands in the audit log, or there is no start. */
-static bool note_recovery(const struct service *service, struct error *err)
-{
-	struct journal_stats stats;
-	struct buffer members;
-	journal_stats(service->journal, &stats);
-	if (!stats.unclean && !stats.torn_tails && !stats.quarantined_bytes)
-		return true;
-	buffer_init(&members, NULL);
-	audit_log_put_number(&members, "epoch", journal_epoch(service->journal));
-	audit_log_put_number(&members, "torn_tails", stats.torn_tails);
-	audit_log_put_number(&members, "quarantined_bytes", stats.quarantined_bytes);
-	bool written = audit_log_write(service->audit, "recovery", true, &members, err);
-	buffer_fini(&members);
-	return written;
-}
-
 static void put_address(const char *name, struct config_address address, uint16_t port)
 {
 	bool is_v6 = slice_find(address.host, ':') < address.host.len;
@@ -286,7 +269,7 @@ static bool open_all(struct service *service, struct error *err)
 		return false;
 	uint32_t lanes = lane_count(service->boot->cfg);
 	snapshot_publish(snapshot_acquire(service->boot));
-	if (!open_store(service, lanes, err) || !note_recovery(service, err))
+	if (!open_store(service, lanes, err) || !audit_log_note_recovery(service->audit, service->journal, err))
 		return false;
 	service->forwarder = forwarder_start(service->journal, service->boot->cfg, err);
 	return service->forwarder && open_listeners(service, lanes, err);

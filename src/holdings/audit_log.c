@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "journal/journal.h"
 #include "json/json.h"
 
 #define FULL_BYTES ((uint64_t)8 << 20)
@@ -173,6 +174,22 @@ void audit_log_put_id(const struct audit_log *log, struct buffer *members, struc
 	}
 	buffer_append_format(members, "\"hash\":\"%016llx%016llx\"}", (unsigned long long)hash.high,
 	                     (unsigned long long)hash.low);
+}
+
+bool audit_log_note_recovery(struct audit_log *log, struct journal *journal, struct error *err)
+{
+	struct journal_stats stats;
+	struct buffer members;
+	journal_stats(journal, &stats);
+	if (!stats.unclean && !stats.torn_tails && !stats.quarantined_bytes)
+		return true;
+	buffer_init(&members, NULL);
+	audit_log_put_number(&members, "epoch", journal_epoch(journal));
+	audit_log_put_number(&members, "torn_tails", stats.torn_tails);
+	audit_log_put_number(&members, "quarantined_bytes", stats.quarantined_bytes);
+	bool written = audit_log_write(log, "recovery", true, &members, err);
+	buffer_fini(&members);
+	return written;
 }
 
 static bool is_set_aside(struct slice name)

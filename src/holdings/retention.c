@@ -1,6 +1,9 @@
 #include "holdings/retention.h"
 
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "config/config.h"
@@ -14,6 +17,14 @@ struct retention {
 	struct file_chores *chores; /* NULL: the files sink has its own */
 };
 
+/* What a process that died while it erased left behind; files.gz.tmp is the sink's own. */
+static void remove_leftover(const char *data_dir)
+{
+	char path[PATH_MAX];
+	snprintf(path, sizeof path, "%s/files.erase.tmp", data_dir);
+	(void)!unlink(path);
+}
+
 struct retention *retention_create(const struct config *cfg, struct error *err)
 {
 	struct retention *retention = calloc(1, sizeof *retention);
@@ -21,6 +32,7 @@ struct retention *retention_create(const struct config *cfg, struct error *err)
 		error_set(err, ERROR_MEMORY, "retention");
 		return NULL;
 	}
+	remove_leftover(cfg->data_dir.at);
 	/* with Kafka, what an earlier files sink left behind ages all the same; none of it is open */
 	const struct file_chores_options options = { .data_dir = cfg->data_dir.at,
 		                                     .retention_ms = cfg->files.retention_ms,

@@ -3,6 +3,7 @@
 #include "journal_fixture.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <sys/syscall.h>
 
 #include "journal/erase.h"
@@ -14,35 +15,36 @@
 /* ---- dying at the n-th call: these stand in for those of libc ---- */
 
 static int calls_left = -1;
+static bool fails; /* instead of dying: that one call fails */
 
-static void count_call(void)
+static bool is_the_one(void)
 {
-	if (calls_left >= 0 && calls_left-- == 0)
+	if (calls_left < 0 || calls_left-- != 0)
+		return false;
+	if (!fails)
 		_exit(43);
+	errno = ENOSPC;
+	return true;
 }
 
 int fdatasync(int fd)
 {
-	count_call();
-	return (int)syscall(SYS_fdatasync, fd);
+	return is_the_one() ? -1 : (int)syscall(SYS_fdatasync, fd);
 }
 
 ssize_t pwrite(int fd, const void *bytes, size_t count, off_t offset)
 {
-	count_call();
-	return syscall(SYS_pwrite64, fd, bytes, count, offset);
+	return is_the_one() ? -1 : syscall(SYS_pwrite64, fd, bytes, count, offset);
 }
 
 int rename(const char *from, const char *to)
 {
-	count_call();
-	return (int)syscall(SYS_rename, from, to);
+	return is_the_one() ? -1 : (int)syscall(SYS_rename, from, to);
 }
 
 int fsync(int fd)
 {
-	count_call();
-	return (int)syscall(SYS_fsync, fd);
+	return is_the_one() ? -1 : (int)syscall(SYS_fsync, fd);
 }
 
 /* ---- what is erased: each record whose counter is a multiple of EVERY ---- */
@@ -326,6 +328,41 @@ static void test_crash_at_each_call(void **state)
 	}
 }
 
+/* Each call fails once: the erasure says so, nothing of others is touched, and asked again it is done. */
+static void test_failure_of_each_call(void **state)
+{
+	(void)state;
+	const struct journal_erase_calls calls = { .matches = matches, .holds = holds };
+	bool through = false;
+	for (int n = 0; !through; n++) {
+		struct fixture f;
+		struct journal_erased erased;
+		assert_true(n < 1000);
+		set_up(&f);
+		fixture_write(&f, 0, RECORDS, VALUE_BYTES);
+		fixture_reopen(&f); /* all of it lies in closed files */
+		assert_true(journal_erase_begin(f.journal, &f.err));
+		fails = true;
+		calls_left = n;
+		bool done = journal_erase(f.journal, &calls, &erased, &f.err);
+		through = calls_left >= 0; /* the keeper's calls count as well */
+		calls_left = -1;
+		fails = false;
+		journal_erase_end(f.journal);
+		if (!done && !strstr(f.err.message, "No space left"))
+			fail_msg("call %d: %s", n, f.err.message);
+		struct seen seen = read_back(&f);
+		assert_int_equal(seen.records + seen.erased, RECORDS);
+		for (int i = 1; i <= RECORDS; i++)
+			assert_true(i % EVERY == 0 || seen.has[i]);
+		erase(&f, NULL);
+		for (int i = EVERY; i <= RECORDS; i += EVERY)
+			assert_int_equal(occurrences_of_counter(&f, i), 0);
+		assert_int_equal(read_back(&f).erased, RECORDS / EVERY);
+		fixture_fini(&f);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -334,6 +371,7 @@ int main(void)
 		cmocka_unit_test(test_writing_goes_on),
 		cmocka_unit_test(test_past_of_used_files),
 		cmocka_unit_test(test_damage),
+		cmocka_unit_test(test_failure_of_each_call),
 		cmocka_unit_test(test_crash_at_each_call),
 	};
 	metrics_register_thread();
