@@ -43,7 +43,7 @@ struct journal_record {
 	uint64_t tag1; /* fingerprint */
 	uint64_t tag2; /* source of the declared key */
 	struct slice topic, key, headers, value;
-	uint32_t lane;                    /* set by readers */
+	uint32_t lane;                    /* set by readers and scans */
 	struct journal_position position; /* likewise */
 	uint64_t gap_count;               /* JOURNAL_GAP: how many counters from position.counter on are missing */
 };

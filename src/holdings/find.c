@@ -117,7 +117,7 @@ static bool find_record(void *context, const struct journal_record *record)
 	if ((record->type != JOURNAL_EVENT && record->type != JOURNAL_DEAD_LETTER) ||
 	    !person_matches(&finding->search, record->value))
 		return !finding->failed;
-	uint32_t lane = (uint32_t)strtoul(finding->file, NULL, 10);
+	uint32_t lane = record->lane;
 	begin_line(finding, "journal", finding->file);
 	buffer_append_format(&finding->out, ",\"position\":\"%s/%" PRIu32 "/%" PRIu64 "/%" PRIu64 "\"",
 	                     finding->holdings->log_id, lane, record->position.epoch, record->position.counter);

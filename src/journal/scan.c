@@ -79,6 +79,7 @@ bool journal_scan_fd(int fd, const struct journal_file_header *header, const str
 	struct journal_damage damage;
 	enum journal_step step;
 	while ((step = journal_cursor_next(&cursor, &record, &damage)) == JOURNAL_STEP_RECORD) {
+		record.lane = header->lane;
 		note_damage(out, &damage, calls);
 		count_record(out, &record);
 		out->valid_bytes = cursor.offset;

@@ -18,13 +18,15 @@ after(async () => {
 	}
 });
 
-const erase = (id) => new Promise((done) => {
-	const child = spawn(binary, ['erase', '--id', id, '--config', hg.configFile, '--data-dir', hg.dataDir, '--admin', `127.0.0.1:${hg.adminPort}`], { env: cleanEnv });
+const run = (...args) => new Promise((done) => {
+	const child = spawn(binary, [...args, '--config', hg.configFile, '--data-dir', hg.dataDir, '--admin', `127.0.0.1:${hg.adminPort}`], { env: cleanEnv });
 	let out = '', err = '';
 	child.stdout.on('data', (d) => (out += d));
 	child.stderr.on('data', (d) => (err += d));
 	child.on('close', (code) => done({ code, out, err }));
 });
+
+const erase = (id) => run('erase', '--id', id);
 
 test('while Kafka is away: pending records are erased and never delivered, the rest is', { timeout: 180_000 }, async () => {
 	const gone = `gone-${uniqueId()}`, kept = `kept-${uniqueId()}`, sent = { [gone]: [], [kept]: [] };
@@ -86,4 +88,8 @@ test('while Kafka is there: the forwarder goes on, nothing is lost or doubled by
 	assert.equal(got.length, new Set(got).size, 'once each');
 	const m = await hg.metrics(), of = (state) => m.get('headgate_records_total', { state });
 	assert.equal(of('accepted'), of('delivered') + of('erased'));
+	const audit = await run('audit');
+	if (audit.code) console.error(audit.out + audit.err);
+	assert.equal(audit.code, 0);
+	assert.match(audit.out, /erased/, 'the audit knows why positions are missing');
 });
