@@ -40,7 +40,8 @@ function grep(hg, text) {
 			const path = join(dir, entry.name);
 			if (entry.isDirectory()) walk(path);
 			else {
-				const bytes = readFileSync(path);
+				let bytes;
+				try { bytes = readFileSync(path); } catch (e) { if (e.code === 'ENOENT') continue; throw e; } // renamed meanwhile
 				look(path, bytes);
 				if (path.endsWith('.gz')) look(path, gunzipSync(bytes));
 			}
