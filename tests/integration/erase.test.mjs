@@ -143,6 +143,19 @@ test('escaped and numeric ids, any name, and the doors of the listener', async (
 	assert.equal((await run(hg, 'erase', '--id', 'x', '--suppress', '--unsuppress')).code, 64);
 });
 
+test('a late copy of an erased event is still a copy, also after a crash', async (t) => {
+	const hg = await headgate(t);
+	const gone = `gone-${uniqueId()}`, event = pageView({ user_id: gone });
+	assert.equal((await hg.post(event)).json.accepted, 1);
+	await erase(hg, gone);
+	assert.equal((await hg.post(event)).json.duplicates, 1);
+	await hg.kill9();
+	await hg.restart();
+	assert.equal((await hg.post(event)).json.duplicates, 1);
+	await hg.drained();
+	assertGone(hg, gone);
+});
+
 test('closed and compressed files, quarantine, leftovers; on the stopped directory as well', async (t) => {
 	const hg = await headgate(t);
 	const gone = `gone-${uniqueId()}`, kept = `kept-${uniqueId()}`;
@@ -256,9 +269,15 @@ test('under load, killed in the middle: others lose nothing, and asked again it 
 		await hg.restart();
 	}
 	await books(hg);
-	await erase(hg, gone);
+	const two = await Promise.all([run(hg, 'erase', '--id', gone), run(hg, 'erase', '--id', gone)]);
+	assert.ok(two.some((r) => r.code === 0) && two.every((r) => [0, 75].includes(r.code)), 'one at a time; the other is told to try again');
 	await hg.drained();
 	assertGone(hg, gone);
+	const ending = run(hg, 'erase', '--id', gone);
+	assert.deepEqual(await hg.sigterm(), { code: 0, signal: null }, 'a stop does not wait for long, and is in order');
+	assert.ok([0, 69, 74, 75].includes((await ending).code));
+	await hg.restart();
+	await hg.drained();
 	const ids = fileIds(hg), set = new Set(ids);
 	assert.ok(acked.length > 100, `${acked.length} events of others`);
 	assert.deepEqual(acked.filter((id) => !set.has(id)), [], 'lost');
