@@ -243,6 +243,10 @@ static void test_past_of_used_files(void **state)
 		fixture_pause();
 	}
 	assert_true(journal_writer_commit(writer, &f.err));
+	int before = 0;
+	for (int i = EVERY; i <= RECORDS; i += EVERY)
+		before += occurrences_of_counter(&f, i);
+	assert_true(before > 2); /* more than the file in use holds of its own */
 	erase(&f, NULL);
 	/* all were covered: what is left of the past lies in files that nobody has yet */
 	for (int i = EVERY; i <= RECORDS; i += EVERY)
