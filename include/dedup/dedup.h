@@ -24,6 +24,12 @@ struct dedup_key {
 	uint16_t bucket; /* expiry: wall time / DEDUP_BUCKET_MS, modulo 65536, never 0 for a used key */
 };
 
+/* A key that is known, as the table and index files hold it. */
+struct dedup_entry {
+	struct dedup_key key;
+	uint64_t tag;
+};
+
 struct dedup_options {
 	uint64_t memory_bytes;
 	uint32_t bucket_ms;
@@ -71,6 +77,10 @@ void dedup_confirm(struct dedup *dedup, struct dedup_ticket *ticket);
 void dedup_release(struct dedup *dedup, struct dedup_ticket *ticket);
 /* At start: a key known to be durable. Expired ones are ignored. */
 void dedup_insert(struct dedup *dedup, const struct dedup_key *key, uint64_t tag, int64_t wall_ms);
+/* The same for many; quick where they are sorted by hash. */
+void dedup_insert_many(struct dedup *dedup, const struct dedup_entry *entries, size_t count, int64_t wall_ms);
+/* At start: so many keys will come, as far as memory_bytes allows; saves growing step by step. */
+void dedup_expect(struct dedup *dedup, uint64_t count);
 
 struct dedup_stats {
 	uint64_t entries, capacity, reserved, evicted;
@@ -82,10 +92,6 @@ void dedup_stats(struct dedup *dedup, struct dedup_stats *out);
 
 /* Key index files: the keys of one sealed journal file, sorted and checksummed, so that a start need not read the file
  * and the keys outlive it. `<data>/dedup/<lane>-<epoch>-<first>.idx`. */
-struct dedup_entry {
-	struct dedup_key key;
-	uint64_t tag;
-};
 /* Drops zero keys, sorts, writes durably (tmp, fdatasync, rename, fsync of the directory). `entries` points to `count`
  * struct dedup_entry, or anything laid out like it. */
 MUST_CHECK bool dedup_index_write(const char *path, const void *entries, size_t count, struct error *err);

@@ -22,6 +22,8 @@ enum dedup_found { DEDUP_FOUND_NONE, DEDUP_FOUND_OTHER, DEDUP_FOUND_SAME };
 
 /* Allocates the initial slots (few). */
 MUST_CHECK bool dedup_table_init(struct dedup_table *table, size_t capacity_max, int64_t now);
+/* So many entries will come: grows at once as far as it may; a failure only means growing later. */
+void dedup_table_expect(struct dedup_table *table, size_t count);
 void dedup_table_fini(struct dedup_table *table);
 /* Any unexpired entry with this hash: with the tag, or only with others. */
 enum dedup_found dedup_table_find(struct dedup_table *table, const struct dedup_key *key, uint64_t tag, int64_t now);

@@ -80,6 +80,9 @@ struct journal_options {
 	 * zero left out. NULL: they are not known (a recovered file), read it with journal_scan_file. */
 	bool (*write_index)(void *context, uint32_t lane, const char *file_path, const char *file_name,
 	                    const struct journal_key_entry *entries, size_t count, struct error *err);
+	/* May be NULL: called by the keeper each round, for what is to be done about the indexes. In longer work `pace` is
+	 * called every few milliseconds; false: give it up for now. */
+	void (*tend)(void *context, bool (*pace)(void *pace_context), void *pace_context);
 	const char *dead_letter_dir; /* where the files sink keeps them; NULL: nowhere */
 	void *context;
 };

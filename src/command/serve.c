@@ -85,6 +85,7 @@ static bool open_store(struct service *service, uint32_t lanes, struct error *er
 		.on_recovered = dedup_recovery_on_record,
 		.has_index = dedup_recovery_has_index,
 		.write_index = dedup_recovery_write_index,
+		.tend = dedup_recovery_tend,
 		.dead_letter_dir = dead_letters,
 		.context = &service->recovery,
 	};
@@ -249,6 +250,7 @@ static void close_all(struct service *service)
 	forwarder_stop(&service->forwarder, failed || left_ms < 0 ? 0 : left_ms);
 	snapshot_publish(NULL);
 	journal_close(&service->journal);
+	dedup_recovery_fini(&service->recovery);
 	dedup_destroy(&service->dedup);
 	retention_destroy(&service->retention);
 	audit_log_close(&service->audit);

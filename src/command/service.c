@@ -103,7 +103,14 @@ static void put_dedup(const struct service *service, struct buffer *json)
 	                     (unsigned long long)s.entries, (unsigned long long)s.capacity,
 	                     (unsigned long long)s.reserved, (unsigned long long)s.evicted,
 	                     (unsigned long long)s.memory_bytes);
-	buffer_append(json, SLICE("},"));
+	const struct index_set *indexes = &service->recovery.indexes;
+	buffer_append_format(
+	        json,
+	        ",\"index_files\":%llu,\"index_bytes\":%llu,\"index_merges\":%llu,\"index_expired\":%llu,"
+	        "\"index_damaged\":%llu,\"load_ms\":%llu},",
+	        (unsigned long long)atomic_load(&indexes->file_count), (unsigned long long)atomic_load(&indexes->bytes),
+	        (unsigned long long)atomic_load(&indexes->merges), (unsigned long long)atomic_load(&indexes->expired),
+	        (unsigned long long)atomic_load(&indexes->damaged), (unsigned long long)atomic_load(&indexes->load_ms));
 }
 
 static void put_catalog(const struct snapshot *snap, struct buffer *json)

@@ -13,6 +13,7 @@
 
 #define SHARDS 64
 #define FLIGHT_INITIAL 16
+#define PREFETCH_AHEAD 12
 #define FLIGHT_MAX 65536 /* per shard: far beyond what all lanes can hold between two commits */
 
 /* Reservations are named by index, from 1; 0 ends lists. */
@@ -289,6 +290,31 @@ void dedup_insert(struct dedup *dedup, const struct dedup_key *key, uint64_t tag
 	struct shard *shard = shard_lock(dedup, shard_of(key), wall_ms);
 	dedup_table_put(&shard->table, &(struct dedup_entry) { *key, tag }, now);
 	pthread_mutex_unlock(&shard->mutex);
+}
+
+void dedup_insert_many(struct dedup *dedup, const struct dedup_entry *entries, size_t count, int64_t wall_ms)
+{
+	int64_t now = wall_ms / dedup->bucket_ms;
+	for (size_t i = 0; i < count;) {
+		uint32_t index = shard_of(&entries[i].key);
+		struct shard *shard = shard_lock(dedup, index, wall_ms);
+		for (; i < count && shard_of(&entries[i].key) == index; i++) {
+			if (i + PREFETCH_AHEAD < count && shard_of(&entries[i + PREFETCH_AHEAD].key) == index)
+				dedup_table_prefetch(&shard->table, &entries[i + PREFETCH_AHEAD].key);
+			if (entries[i].key.bucket)
+				dedup_table_put(&shard->table, &entries[i], now);
+		}
+		pthread_mutex_unlock(&shard->mutex);
+	}
+}
+
+void dedup_expect(struct dedup *dedup, uint64_t count)
+{
+	for (uint32_t i = 0; i < SHARDS; i++) {
+		struct shard *shard = shard_lock(dedup, i, -1);
+		dedup_table_expect(&shard->table, (size_t)(count / SHARDS));
+		pthread_mutex_unlock(&shard->mutex);
+	}
 }
 
 uint32_t dedup_bucket_ms(const struct dedup *dedup)

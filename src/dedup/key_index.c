@@ -1,26 +1,20 @@
 /* Key index files: a header with two checksums, then 24-byte entries sorted by hash and tag (merging several files is
- * then one pass). Written whole and renamed into place, so a torn one never has its final name; what is damaged later
- * fails its checksum and is told apart from a file that cannot be read. */
-#include <assert.h>
-#include <stdlib.h>
+ * then one pass, and the table's slots are filled in order). Written whole and renamed into place, so a torn one never
+ * has its final name; what is damaged later fails its checksum and is told apart from a file that cannot be read. */
+#include "dedup/key_index.h"
 
-#include "base/arena.h"
+#include <assert.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "base/clock.h"
 #include "base/file.h"
-#include "dedup/dedup.h"
 
-#define INDEX_FILE_MAX_BYTES ((size_t)1 << 30)
+#define READ_ENTRIES ((size_t)16384)
+#define BUCKETS 65536
 
-/* As it lies in the file, little-endian like the journal. */
-struct index_header {
-	char magic[8];
-	uint64_t count;
-	int64_t written_ms; /* wall time: the 16 bits of a bucket are read relative to it */
-	uint32_t entries_crc;
-	uint32_t header_crc; /* of the bytes before it */
-};
-
-static_assert(sizeof(struct index_header) == 32, "file format");
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "file format");
 
 static const char magic[8] = "HGINDEX1";
@@ -109,66 +103,230 @@ static bool sort_entries(const char *from, size_t count, struct dedup_entry *to,
 	return true;
 }
 
-bool dedup_index_write(const char *path, const void *entries, size_t count, struct error *err)
+void key_index_header_close(struct key_index_header *header)
 {
-	struct index_header header = { .written_ms = clock_wall_ms() };
+	memcpy(header->magic, magic, sizeof(magic));
+	header->header_crc = hash_crc32c(0, header, offsetof(struct key_index_header, header_crc));
+}
+
+/* ---- reading ---- */
+
+static bool check_header(struct key_index_reader *reader, off_t size)
+{
+	const struct key_index_header *header = &reader->header;
+	return memcmp(header->magic, magic, sizeof(magic)) == 0 &&
+	       header->header_crc == hash_crc32c(0, header, offsetof(struct key_index_header, header_crc)) &&
+	       header->count <= INT64_MAX / sizeof(struct dedup_entry) - 2 &&
+	       (uint64_t)size == sizeof(*header) + header->count * sizeof(struct dedup_entry);
+}
+
+bool key_index_open(struct key_index_reader *reader, const char *path, struct error *err)
+{
+	struct stat st;
+	*reader = (struct key_index_reader) { .fd = open(path, O_RDONLY | O_CLOEXEC) };
+	if (reader->fd < 0)
+		return error_set_errno(err, "%s", path);
+	ssize_t got = pread(reader->fd, &reader->header, sizeof(reader->header), 0);
+	reader->entries = malloc(READ_ENTRIES * sizeof(*reader->entries));
+	bool ok = true;
+	if (got < 0 || fstat(reader->fd, &st) != 0)
+		ok = error_set_errno(err, "%s", path);
+	else if (!reader->entries)
+		ok = error_set(err, ERROR_MEMORY, "%s: out of memory", path);
+	else if (got != sizeof(reader->header) || !check_header(reader, st.st_size))
+		ok = error_set(err, ERROR_DATA, "%s: damaged key index", path);
+	if (!ok) {
+		key_index_close(reader);
+		return false;
+	}
+	reader->written = reader->header.written_ms / DEDUP_BUCKET_MS;
+	reader->left = reader->header.count;
+	return true;
+}
+
+void key_index_close(struct key_index_reader *reader)
+{
+	if (reader->fd >= 0)
+		close(reader->fd);
+	free(reader->entries);
+	*reader = (struct key_index_reader) { .fd = -1 };
+}
+
+bool key_index_read(struct key_index_reader *reader, const struct dedup_entry **entries, size_t *count,
+                    struct error *err)
+{
+	size_t wanted = reader->left < READ_ENTRIES ? (size_t)reader->left : READ_ENTRIES;
+	size_t bytes = wanted * sizeof(**entries), done = 0;
+	uint64_t offset = sizeof(reader->header) + (reader->header.count - reader->left) * sizeof(**entries);
+	*count = 0;
+	while (done < bytes) {
+		ssize_t got = pread(reader->fd, (char *)reader->entries + done, bytes - done, (off_t)(offset + done));
+		if (got < 0)
+			return error_set_errno(err, "reading a key index");
+		if (got == 0)
+			return error_set(err, ERROR_DATA, "a key index was cut while it was read");
+		done += (size_t)got;
+	}
+	reader->crc = hash_crc32c(reader->crc, reader->entries, bytes);
+	reader->left -= wanted;
+	*entries = reader->entries;
+	*count = wanted;
+	return true;
+}
+
+bool key_index_is_sound(const struct key_index_reader *reader)
+{
+	return reader->left == 0 && reader->crc == reader->header.entries_crc;
+}
+
+/* ---- facts ---- */
+
+bool key_index_census_init(struct key_index_census *census, int64_t base)
+{
+	*census = (struct key_index_census) { .base = base, .at = calloc(BUCKETS, sizeof(*census->at)) };
+	return census->at != NULL;
+}
+
+void key_index_census_fini(struct key_index_census *census)
+{
+	free(census->at);
+	census->at = NULL;
+}
+
+void key_index_census_add(struct key_index_census *census, int64_t expiry)
+{
+	int64_t place = expiry - census->base + BUCKETS / 2;
+	census->count++;
+	census->at[place < 0 ? 0 : place < BUCKETS ? place : BUCKETS - 1]++;
+}
+
+struct key_index_facts key_index_census_facts(const struct key_index_census *census)
+{
+	struct key_index_facts facts = { .count = census->count };
+	uint64_t seen = 0;
+	for (int64_t place = 0; place < BUCKETS; place++) {
+		if (!census->at[place])
+			continue;
+		int64_t expiry = census->base + place - BUCKETS / 2;
+		if (seen * 2 < census->count)
+			facts.half = expiry;
+		facts.latest = expiry;
+		seen += census->at[place];
+	}
+	return facts;
+}
+
+/* ---- writing ---- */
+
+static bool take_facts(const char *entries, size_t count, int64_t written, struct key_index_facts *facts)
+{
+	struct key_index_census census;
+	if (!key_index_census_init(&census, written))
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		struct dedup_entry entry;
+		memcpy(&entry, entries + i * sizeof(entry), sizeof(entry));
+		if (entry.key.bucket)
+			key_index_census_add(&census, key_index_expiry(written, entry.key.bucket));
+	}
+	*facts = key_index_census_facts(&census);
+	key_index_census_fini(&census);
+	return true;
+}
+
+bool key_index_write(const char *path, const void *entries, size_t count, struct key_index_facts *facts,
+                     struct error *err)
+{
+	struct key_index_header header = { .written_ms = clock_wall_ms() };
 	char *bytes = calloc(1, sizeof(header) + count * sizeof(struct dedup_entry));
 	size_t kept = 0;
-	if (!bytes || !sort_entries(entries, count, (struct dedup_entry *)(void *)(bytes + sizeof(header)), &kept)) {
+	if (!bytes || !take_facts(entries, count, header.written_ms / DEDUP_BUCKET_MS, facts) ||
+	    !sort_entries(entries, count, (struct dedup_entry *)(void *)(bytes + sizeof(header)), &kept)) {
 		free(bytes);
 		return error_set(err, ERROR_MEMORY, "%s: out of memory", path);
 	}
 	struct slice body = { bytes + sizeof(header), kept * sizeof(struct dedup_entry) };
 	header.count = kept;
-	memcpy(header.magic, magic, sizeof(magic));
 	header.entries_crc = hash_crc32c(0, body.at, body.len);
-	header.header_crc = hash_crc32c(0, &header, offsetof(struct index_header, header_crc));
+	key_index_header_close(&header);
 	memcpy(bytes, &header, sizeof(header));
 	bool ok = file_replace(path, (struct slice) { bytes, sizeof(header) + body.len }, err);
 	free(bytes);
 	return ok;
 }
 
-static bool read_header(struct slice bytes, struct index_header *header)
+bool dedup_index_write(const char *path, const void *entries, size_t count, struct error *err)
 {
-	if (bytes.len < sizeof(*header))
-		return false;
-	memcpy(header, bytes.at, sizeof(*header));
-	struct slice body = { bytes.at + sizeof(*header), bytes.len - sizeof(*header) };
-	return memcmp(header->magic, magic, sizeof(magic)) == 0 &&
-	       header->header_crc == hash_crc32c(0, header, offsetof(struct index_header, header_crc)) &&
-	       body.len % sizeof(struct dedup_entry) == 0 && header->count == body.len / sizeof(struct dedup_entry) &&
-	       header->entries_crc == hash_crc32c(0, body.at, body.len);
+	struct key_index_facts facts;
+	return key_index_write(path, entries, count, &facts, err);
 }
 
-static bool insert_all(struct dedup *dedup, const struct index_header *header, const char *at, int64_t wall_ms)
+/* ---- loading ---- */
+
+static bool read_through(struct key_index_reader *reader, struct error *err)
 {
-	int64_t bucket_ms = dedup_bucket_ms(dedup), now = wall_ms / bucket_ms, written = header->written_ms / bucket_ms;
-	bool all_expired = true;
-	for (uint64_t i = 0; i < header->count; i++, at += sizeof(struct dedup_entry)) {
-		struct dedup_entry entry;
-		memcpy(&entry, at, sizeof(entry));
-		int64_t expiry = written + (int16_t)(uint16_t)(entry.key.bucket - (uint16_t)written);
-		if (expiry <= now)
-			continue;
-		all_expired = false;
-		dedup_insert(dedup, &entry.key, entry.tag, wall_ms);
+	const struct dedup_entry *entries;
+	size_t count;
+	do
+		if (!key_index_read(reader, &entries, &count, err))
+			return false;
+	while (count);
+	return true;
+}
+
+/* Those that have expired are not handed on: what is left of the piece is moved together. */
+static size_t take_census(struct key_index_reader *reader, struct key_index_census *census, size_t count, int64_t now)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < count; i++) {
+		int64_t expiry = key_index_expiry(reader->written, reader->entries[i].key.bucket);
+		key_index_census_add(census, expiry);
+		if (expiry > now && reader->entries[i].key.bucket)
+			reader->entries[kept++] = reader->entries[i];
 	}
-	return all_expired;
+	return kept;
+}
+
+static bool insert_all(struct dedup *dedup, struct key_index_reader *reader, int64_t wall_ms,
+                       struct key_index_facts *facts, struct error *err)
+{
+	struct key_index_census census;
+	if (!key_index_census_init(&census, reader->written))
+		return error_set(err, ERROR_MEMORY, "key index: out of memory");
+	const struct dedup_entry *entries;
+	size_t count = 0;
+	bool ok;
+	reader->left = reader->header.count;
+	while ((ok = key_index_read(reader, &entries, &count, err)) && count) {
+		count = take_census(reader, &census, count, wall_ms / DEDUP_BUCKET_MS);
+		dedup_insert_many(dedup, entries, count, wall_ms);
+	}
+	*facts = key_index_census_facts(&census);
+	key_index_census_fini(&census);
+	return ok;
+}
+
+bool key_index_load(struct dedup *dedup, const char *path, int64_t wall_ms, bool salvage, struct key_index_facts *facts,
+                    struct error *err)
+{
+	struct key_index_reader reader;
+	*facts = (struct key_index_facts) { 0 };
+	if (!key_index_open(&reader, path, err))
+		return false;
+	bool ok = read_through(&reader, err);
+	bool sound = ok && key_index_is_sound(&reader);
+	if (sound || (ok && salvage))
+		ok = insert_all(dedup, &reader, wall_ms, facts, err);
+	if (ok && !sound)
+		ok = error_set(err, ERROR_DATA, "%s: damaged key index", path);
+	key_index_close(&reader);
+	return ok;
 }
 
 bool dedup_index_load(struct dedup *dedup, const char *path, int64_t wall_ms, bool *all_expired, struct error *err)
 {
-	struct arena arena;
-	struct slice bytes = SLICE_NONE;
-	struct index_header header = { 0 };
-	*all_expired = false;
-	arena_init(&arena, INDEX_FILE_MAX_BYTES + 65536);
-	bool ok = file_read(&arena, path, INDEX_FILE_MAX_BYTES, &bytes, err);
-	if (ok && !read_header(bytes, &header))
-		ok = error_set(err, ERROR_DATA, "%s: damaged key index", path);
-	if (ok)
-		*all_expired = insert_all(dedup, &header, bytes.at + sizeof(header), wall_ms);
-	arena_fini(&arena);
+	struct key_index_facts facts;
+	bool ok = key_index_load(dedup, path, wall_ms, false, &facts, err);
+	*all_expired = ok && facts.latest <= wall_ms / dedup_bucket_ms(dedup);
 	return ok;
 }

@@ -3,8 +3,6 @@
 #include "dedup/recovery.h"
 
 #include <assert.h>
-#include <dirent.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -21,13 +19,17 @@ struct gathering {
 	bool failed;
 };
 
-static bool index_path(const struct dedup_recovery *recovery, uint32_t lane, const char *file_name, char *to)
+/* The name begins at *name within the path. */
+static bool index_path(const struct dedup_recovery *recovery, uint32_t lane, const char *file_name, char *to,
+                       const char **name)
 {
-	struct slice name = slice_of(file_name);
-	if (slice_ends(name, SLICE(".log")))
-		name.len -= 4;
-	int len = snprintf(to, PATH_BYTES, "%s/%u-%.*s.idx", recovery->dir, lane, SLICE_ARG(name));
-	return len > 0 && len < PATH_BYTES;
+	struct slice file = slice_of(file_name);
+	if (slice_ends(file, SLICE(".log")))
+		file.len -= 4;
+	size_t dir = strlen(recovery->indexes.dir);
+	int len = snprintf(to, PATH_BYTES, "%s/%u-%.*s.idx", recovery->indexes.dir, lane, SLICE_ARG(file));
+	*name = to + dir + 1;
+	return len > 0 && len < PATH_BYTES && (size_t)len - dir <= INDEX_SET_NAME_BYTES;
 }
 
 bool dedup_recovery_init(struct dedup_recovery *recovery, struct dedup *dedup, const char *data_dir, struct error *err)
@@ -35,14 +37,17 @@ bool dedup_recovery_init(struct dedup_recovery *recovery, struct dedup *dedup, c
 	recovery->dedup = dedup;
 	recovery->loaded = false;
 	recovery->unread_count = 0;
-	int len = snprintf(recovery->dir, sizeof recovery->dir, "%s/dedup", data_dir);
-	if (len < 0 || (size_t)len >= sizeof recovery->dir)
-		return error_set(err, ERROR_CONFIG, "the data directory's path is too long");
-	return true;
+	return index_set_init(&recovery->indexes, data_dir, err);
 }
 
-static void note_unread(struct dedup_recovery *recovery, const char *name)
+void dedup_recovery_fini(struct dedup_recovery *recovery)
 {
+	index_set_fini(&recovery->indexes);
+}
+
+static void note_unread(void *context, const char *name)
+{
+	struct dedup_recovery *recovery = context;
 	uint32_t places = sizeof recovery->unread / sizeof recovery->unread[0];
 	if (recovery->unread_count < places)
 		snprintf(recovery->unread[recovery->unread_count], sizeof recovery->unread[0], "%s", name);
@@ -60,39 +65,19 @@ static bool is_unread(const struct dedup_recovery *recovery, const char *path)
 	return false;
 }
 
-static void load_one(struct dedup_recovery *recovery, const char *name, int64_t now)
-{
-	char path[PATH_BYTES];
-	struct error err = { 0 };
-	bool all_expired = false;
-	int len = snprintf(path, sizeof path, "%s/%s", recovery->dir, name);
-	if (len < 0 || len >= PATH_BYTES)
-		return;
-	bool loaded = dedup_index_load(recovery->dedup, path, now, &all_expired, &err);
-	if (!loaded) {
-		log_warn("dedup_index_unreadable", "file=%s error=%s", name, err.message);
-		note_unread(recovery, name);
-	}
-	if (all_expired || (!loaded && err.code == ERROR_DATA))
-		(void)!unlink(path);
-}
-
 void dedup_recovery_load(struct dedup_recovery *recovery)
 {
 	if (recovery->loaded)
 		return;
 	recovery->loaded = true;
-	DIR *dir = opendir(recovery->dir);
-	if (!dir) {
-		if (errno != ENOENT)
-			log_warn("dedup_index_folder_unreadable", "errno=%d", errno);
-		return;
-	}
-	int64_t now = clock_wall_ms();
-	for (struct dirent *entry = readdir(dir); entry; entry = readdir(dir))
-		if (slice_ends(slice_of(entry->d_name), SLICE(".idx")))
-			load_one(recovery, entry->d_name, now);
-	closedir(dir);
+	index_set_load(&recovery->indexes, recovery->dedup, clock_wall_ms(), note_unread, recovery);
+}
+
+void dedup_recovery_tend(void *context, bool (*pace)(void *pace_context), void *pace_context)
+{
+	struct dedup_recovery *recovery = context;
+	const struct key_index_pace own = { pace, pace_context };
+	index_set_tend(&recovery->indexes, clock_wall_ms(), &own);
 }
 
 static struct dedup_entry entry_of(const uint8_t key[16], uint64_t tag)
@@ -119,8 +104,10 @@ bool dedup_recovery_has_index(void *context, uint32_t lane, const char *file_nam
 {
 	struct dedup_recovery *recovery = context;
 	char path[PATH_BYTES];
+	const char *name;
 	dedup_recovery_load(recovery);
-	return index_path(recovery, lane, file_name, path) && access(path, F_OK) == 0 && !is_unread(recovery, path);
+	return index_path(recovery, lane, file_name, path, &name) && access(path, F_OK) == 0 &&
+	       !is_unread(recovery, path);
 }
 
 static_assert(sizeof(struct journal_key_entry) == sizeof(struct dedup_entry) &&
@@ -151,14 +138,14 @@ static bool gather(void *context, const struct journal_record *record)
 	return true;
 }
 
-static bool write_from_file(const char *path, const char *file_path, struct error *err)
+static bool write_from_file(const char *path, const char *file_path, struct key_index_facts *facts, struct error *err)
 {
 	struct gathering found = { 0 };
 	struct journal_scan scan;
 	bool done = journal_scan_file(file_path, gather, &found, &scan, err);
 	if (done)
 		done = found.failed ? error_set(err, ERROR_MEMORY, "no memory for the key index")
-		                    : dedup_index_write(path, found.entries, found.count, err);
+		                    : key_index_write(path, found.entries, found.count, facts, err);
 	free(found.entries);
 	return done;
 }
@@ -168,9 +155,15 @@ bool dedup_recovery_write_index(void *context, uint32_t lane, const char *file_p
 {
 	struct dedup_recovery *recovery = context;
 	char path[PATH_BYTES];
-	if (!index_path(recovery, lane, file_name, path))
+	const char *name;
+	struct key_index_facts facts;
+	if (!index_path(recovery, lane, file_name, path, &name))
 		return error_set(err, ERROR_CONFIG, "the data directory's path is too long");
-	if (!file_make_dir(recovery->dir, err))
+	if (!file_make_dir(recovery->indexes.dir, err))
 		return false;
-	return entries ? dedup_index_write(path, entries, count, err) : write_from_file(path, file_path, err);
+	if (!(entries ? key_index_write(path, entries, count, &facts, err)
+	              : write_from_file(path, file_path, &facts, err)))
+		return false;
+	index_set_add(&recovery->indexes, name, &facts);
+	return true;
 }

@@ -20,6 +20,8 @@
 static_assert(sizeof(struct dedup_entry) == 24, "the size that memory_bytes is counted in");
 static_assert(DEDUP_WINDOW_BUCKETS_MAX + 2 * SWEEP_BUCKETS < 65536, "expiries must be unambiguous");
 
+/* By the hash's last bits, not its first: index files come sorted by those, and would fill a table that has to grow, or
+ * that is too small for them, from one end. */
 static size_t home_of(const struct dedup_table *table, const struct dedup_key *key)
 {
 	uint64_t word;
@@ -112,12 +114,12 @@ static void place(struct dedup_table *table, const struct dedup_entry *entry)
 	table->count++;
 }
 
-static bool grow(struct dedup_table *table)
+static bool grow(struct dedup_table *table, size_t capacity)
 {
 	struct dedup_table wider = *table;
-	wider.capacity *= 2;
+	wider.capacity = capacity;
 	wider.count = 0;
-	wider.slots = table->capacity < table->capacity_max ? calloc(wider.capacity, sizeof(*wider.slots)) : NULL;
+	wider.slots = capacity <= table->capacity_max ? calloc(wider.capacity, sizeof(*wider.slots)) : NULL;
 	if (!wider.slots)
 		return false;
 	for (size_t i = 0; i < table->capacity; i++)
@@ -126,6 +128,15 @@ static bool grow(struct dedup_table *table)
 	free(table->slots);
 	*table = wider;
 	return true;
+}
+
+void dedup_table_expect(struct dedup_table *table, size_t count)
+{
+	size_t capacity = table->capacity;
+	while (capacity < table->capacity_max && count + count / 32 >= capacity / 8 * 5)
+		capacity *= 2;
+	if (capacity > table->capacity)
+		(void)!grow(table, capacity);
 }
 
 /* The expiry up to which about `wanted` entries go: expiries are counted in classes, one per bucket where their range
@@ -171,7 +182,7 @@ static void make_room(struct dedup_table *table, int64_t now)
 		return;
 	if (table->swept < now)
 		sweep(table, now);
-	if (table->count < limit || grow(table))
+	if (table->count < limit || grow(table, table->capacity * 2))
 		return;
 	if (table->count >= table->capacity / 8 * 7)
 		evict(table);

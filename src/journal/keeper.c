@@ -358,6 +358,16 @@ void journal_measure(struct journal *journal)
 
 /* ---- the thread ---- */
 
+/* What may not wait while the indexes are tended. */
+static bool go_on_meanwhile(void *context)
+{
+	struct journal *journal = context;
+	for (uint32_t i = 0; i < journal->options.lanes && !atomic_load(&journal->failed); i++)
+		prepare_next(&journal->lanes[i]);
+	decide_all(journal);
+	return keep_pace(journal);
+}
+
 /* What is to be erased may stand in spares as well. */
 static void scrub_spares(struct journal *journal)
 {
@@ -390,6 +400,8 @@ static void do_chores(struct journal *journal, int64_t *measured_ms)
 		for (uint32_t i = 0; i < journal->options.lanes; i++)
 			prepare_next(&journal->lanes[i]);
 	decide_all(journal);
+	if (journal->options.tend)
+		journal->options.tend(journal->options.context, go_on_meanwhile, journal);
 }
 
 static bool wait_for_chores(struct journal *journal, int64_t wait_ms)

@@ -1,9 +1,13 @@
 // Nothing arrives twice: by event id, by declared unique value, within a batch, across connections, after a restart.
 import assert from 'node:assert/strict';
+import { cpSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { Ledger, assertBooks } from './lib/books.mjs';
-import { Headgate, SERVER_KEY, pageView, purchase, uniqueId } from './lib/headgate.mjs';
+import { Headgate, SERVER_KEY, headgate, pageView, purchase, root, uniqueId, waitFor } from './lib/headgate.mjs';
+import { freePort } from './lib/wait.mjs';
 
 let hg;
 let ledger;
@@ -98,3 +102,108 @@ test('what was seen stays seen over an orderly stop, a kill -9 and another numbe
 	const ids = hg.files().map((f) => f.event.event_id);
 	assert.equal(new Set(ids).size, ids.length);
 });
+
+// ---- what must hold whatever happens in between ----
+
+const server = { key: SERVER_KEY };
+const again = (event, over = {}) => ({ ...event, ...over });
+const config = { lanes: 1, sources: { dev: { dedup_group: 'shop' }, backend: { dedup_group: 'shop' } } };
+
+// Purchases that both sources report are one: the second is a duplicate.
+function catalogThatDrops(t) {
+	const dir = mkdtempSync(join(tmpdir(), 'headgate-schemas-'));
+	t.after(() => rmSync(dir, { recursive: true }));
+	cpSync(join(root, 'schemas'), dir, { recursive: true });
+	const file = join(dir, 'events/purchase/1-0-0.json'), schema = JSON.parse(readFileSync(file, 'utf8'));
+	schema['x-headgate'].unique.across = 'drop';
+	writeFileSync(file, JSON.stringify(schema));
+	return dir;
+}
+
+// Each start seals the file before it; eight small indexes of files that are delivered and gone become one.
+const mergedFiles = (hg) => (existsSync(join(hg.dataDir, 'dedup')) ? readdirSync(join(hg.dataDir, 'dedup')) : []).filter((name) => name.startsWith('merged-'));
+async function mergeIndexes(hg) {
+	let before = null;
+	for (let i = 0; i < 9; i++) {
+		assert.deepEqual(tally(await hg.post(pageView())), [200, 1, 0, 0]);
+		await hg.drained();
+		before ??= mergedFiles(hg);
+		await (i % 3 ? hg.restart() : hg.kill9().then(() => hg.restart()));
+	}
+	await waitFor(async () => {
+		if (mergedFiles(hg).every((name) => before.includes(name))) throw new Error(JSON.stringify((await hg.status()).dedup));
+		return true;
+	}, { deadlineMs: 20_000, what: 'a merge of indexes' });
+}
+
+const between = {
+	'a moment': async () => {},
+	'kill -9': async (hg) => { await hg.kill9(); await hg.restart(); },
+	'a restart': async (hg) => { await hg.restart(); },
+	'a merge of key indexes, and kill -9': async (hg) => { await mergeIndexes(hg); await hg.kill9(); await hg.restart(); },
+};
+
+for (const [name, pass] of Object.entries(between)) {
+	test(`across ${name}: the reloaded thank-you page, the browser-and-server pair, the stolen id`, { timeout: 120_000 }, async (t) => {
+		const hg = await headgate(t, { config });
+		const reloaded = purchase(), paired = purchase(), stolen = pageView();
+		assert.deepEqual(tally(await hg.post([reloaded, paired, stolen])), [200, 3, 0, 0]);
+		await pass(hg);
+		const page = await hg.post(again(reloaded, { event_id: uniqueId() }));
+		assert.deepEqual(tally(page), [200, 0, 1, 0], 'the same order_id under a new event_id');
+		assert.equal(page.json.events[0].status, 'duplicate');
+		const pair = again(paired, { event_id: uniqueId() });
+		assert.deepEqual(tally(await hg.post(pair, server)), [200, 1, 0, 0]);
+		assert.deepEqual(tally(await hg.post(again(pair, { event_id: uniqueId() }), server)), [200, 0, 1, 0], 'once from the server, too');
+		const thief = await hg.post(again(stolen, { properties: { stolen: true } }));
+		assert.deepEqual(tally(thief), [200, 1, 0, 0]);
+		const kept = thief.json.events[0].event_id;
+		assert.notEqual(kept, stolen.event_id);
+		assert.deepEqual(tally(await hg.post(stolen)), [200, 0, 1, 0], 'the first one is as known as before');
+		await pass(hg);
+		assert.deepEqual(tally(await hg.post([reloaded, paired, stolen, again(stolen, { properties: { stolen: true } })])), [200, 0, 4, 0]);
+		assert.deepEqual(tally(await hg.post(pair, server)), [200, 0, 1, 0]);
+		await assertBooks(hg);
+		const filed = hg.files();
+		assert.equal(filed.filter((f) => f.event.properties.order_id === reloaded.properties.order_id).length, 1);
+		const both = filed.filter((f) => f.event.properties.order_id === paired.properties.order_id);
+		assert.deepEqual(both.map((f) => [f.event.source.name, f.event.quality?.repeat]), [['dev', undefined], ['backend', true]]);
+		const theft = filed.filter((f) => f.event.client_event_id === stolen.event_id);
+		assert.deepEqual(theft.map((f) => [f.event.event_id, f.event.properties]), [[kept, { stolen: true }]]);
+		assert.equal(filed.filter((f) => f.event.event_id === stolen.event_id).length, 1);
+	});
+
+	test(`across ${name}: with "across":"drop" the second of the pair is a duplicate`, { timeout: 120_000 }, async (t) => {
+		const hg = await headgate(t, { config: { ...config, catalog: { dir: catalogThatDrops(t) } } });
+		const fromBrowser = purchase(), fromServer = purchase();
+		assert.deepEqual(tally(await hg.post(fromBrowser)), [200, 1, 0, 0]);
+		assert.deepEqual(tally(await hg.post(fromServer, server)), [200, 1, 0, 0]);
+		await pass(hg);
+		assert.deepEqual(tally(await hg.post(again(fromBrowser, { event_id: uniqueId() }), server)), [200, 0, 1, 0]);
+		assert.deepEqual(tally(await hg.post(again(fromServer, { event_id: uniqueId() }))), [200, 0, 1, 0]);
+		await assertBooks(hg);
+		assert.equal(hg.files().filter((f) => f.event.event === 'purchase').length, 2);
+	});
+
+	if (!name.includes('kill')) continue; // each of these fills a disk budget first
+	test(`across ${name}: what was refused with 503 is accepted once when it comes again`, { timeout: 120_000 }, async (t) => {
+		const full = { ...config, journal: { file_bytes: '1MiB', disk_budget_bytes: '8MiB' }, kafka: { 'bootstrap.servers': `127.0.0.1:${await freePort()}` } };
+		const hg = await headgate(t, { config: full });
+		const order = purchase();
+		for (let i = 0; ; i++) {
+			const filler = Array.from({ length: 50 }, () => pageView({ properties: { pad: 'x'.repeat(4000) } }));
+			if ((await hg.post(filler)).status === 503 && (await hg.admin('/readyz')).status === 503) break;
+			assert.ok(i < 5000, 'the budget ends');
+		}
+		const refused = await hg.post(order);
+		assert.equal(refused.status, 503);
+		assert.ok(Number(refused.headers['retry-after']) > 0);
+		await hg.restart({ config: { ...config, journal: { file_bytes: '1MiB', disk_budget_bytes: '1GiB' } } });
+		assert.deepEqual(tally(await hg.post(order)), [200, 1, 0, 0]);
+		await pass(hg);
+		assert.deepEqual(tally(await hg.post(order)), [200, 0, 1, 0]);
+		assert.deepEqual(tally(await hg.post(again(order, { event_id: uniqueId() }))), [200, 0, 1, 0]);
+		await assertBooks(hg);
+		assert.equal(hg.files().filter((f) => f.event.event_id === order.event_id).length, 1);
+	});
+}

@@ -1,0 +1,138 @@
+/* A start with 10 million keys in the dedup window: key indexes as the keeper leaves them behind (merged ones and one per
+ * journal file), loaded into a new table in a process of its own. Prints `figure NAME VALUE UNIT`: the time, the bytes
+ * read, the memory that the process holds then, and how long merging eight of the files takes. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "dedup/index_set.h"
+
+#define KEYS 10000000
+#define DAY_MS INT64_C(86400000)
+
+static const uint32_t FILES[] = { 4000000, 2000000, 1000000, 1000000, 500000, 500000, 250000, 250000, 250000, 250000 };
+
+static _Noreturn void die(const struct error *err)
+{
+	fprintf(stderr, "%s\n", err->message);
+	exit(1);
+}
+
+static struct dedup *make_table(void)
+{
+	struct error err = { 0 };
+	const struct dedup_options options = { .memory_bytes = 1u << 30, .bucket_ms = DEDUP_BUCKET_MS };
+	struct dedup *dedup = dedup_create(&options, &err);
+	if (!dedup)
+		die(&err);
+	return dedup;
+}
+
+static void write_files(const char *dir, int64_t now_ms)
+{
+	struct dedup *dedup = make_table();
+	struct dedup_entry *entries = malloc(FILES[0] * sizeof(*entries));
+	struct error err = { 0 };
+	uint64_t number = 0;
+	for (size_t f = 0; entries && f < sizeof(FILES) / sizeof(FILES[0]); f++) {
+		char path[256];
+		struct key_index_facts facts;
+		for (uint32_t i = 0; i < FILES[f]; i++, number++) {
+			const struct slice parts[] = { SLICE("shop"), { (const char *)&number, sizeof(number) } };
+			entries[i].key = dedup_make_key(dedup, parts, 2, now_ms, 30 * (uint64_t)DAY_MS);
+			entries[i].tag = number | 1;
+		}
+		snprintf(path, sizeof(path), "%s/dedup/merged-%zu.idx", dir, f + 1);
+		if (!key_index_write(path, entries, FILES[f], &facts, &err))
+			die(&err);
+	}
+	free(entries);
+	dedup_destroy(&dedup);
+}
+
+static void on_unread(void *context, const char *name)
+{
+	(void)context;
+	fprintf(stderr, "%s cannot be read\n", name);
+	exit(1);
+}
+
+static bool go_on(void *context)
+{
+	(void)context;
+	return true;
+}
+
+static void load(const char *dir, int64_t now_ms)
+{
+	struct index_set set;
+	struct error err = { 0 };
+	struct dedup_stats stats;
+	struct rusage usage;
+	struct dedup *dedup = make_table();
+	if (!index_set_init(&set, dir, &err))
+		die(&err);
+	int64_t begun_us = clock_monotonic_us();
+	index_set_load(&set, dedup, now_ms, on_unread, NULL);
+	int64_t load_us = clock_monotonic_us() - begun_us;
+	dedup_stats(dedup, &stats);
+	getrusage(RUSAGE_SELF, &usage);
+	if (stats.entries != KEYS) {
+		fprintf(stderr, "%llu keys instead of %d\n", (unsigned long long)stats.entries, KEYS);
+		exit(1);
+	}
+	printf("figure dedup_load_10m_keys %lld ms\n", (long long)load_us / 1000);
+	printf("figure dedup_index_10m_keys %llu MiB\n", (unsigned long long)atomic_load(&set.bytes) >> 20);
+	printf("figure dedup_rss_10m_keys %ld MiB\n", usage.ru_maxrss >> 10);
+	fflush(stdout);
+	index_set_fini(&set);
+	dedup_destroy(&dedup);
+}
+
+static void merge(const char *dir, int64_t now_ms)
+{
+	const struct key_index_pace pace = { go_on, NULL };
+	struct key_index_facts facts;
+	struct error err = { 0 };
+	char paths[8][256], to[256];
+	const char *from[8];
+	size_t bad;
+	for (size_t i = 0; i < 8; i++) {
+		snprintf(paths[i], sizeof(paths[i]), "%s/dedup/merged-%zu.idx", dir, i + 3);
+		from[i] = paths[i];
+	}
+	snprintf(to, sizeof(to), "%s/dedup/merged-99.idx", dir);
+	int64_t begun_us = clock_monotonic_us();
+	if (!key_index_merge(from, 8, to, now_ms, &pace, &facts, &bad, &err))
+		die(&err);
+	printf("figure dedup_merge_4m_keys %lld ms\n", (long long)(clock_monotonic_us() - begun_us) / 1000);
+}
+
+int main(void)
+{
+	char dir[64], command[128];
+	int64_t now_ms = clock_wall_ms();
+	snprintf(dir, sizeof(dir), "/tmp/headgate-bench-XXXXXX");
+	if (!mkdtemp(dir))
+		return 1;
+	snprintf(command, sizeof(command), "%s/dedup", dir);
+	mkdir(command, 0700);
+	int status = 0;
+	void (*const parts[])(const char *, int64_t) = { write_files, load, merge };
+	for (size_t i = 0; i < 3 && status == 0; i++) {
+		pid_t child = fork(); /* so that the memory of one part is not counted for the next */
+		if (child == 0) {
+			parts[i](dir, now_ms);
+			exit(0);
+		}
+		if (child < 0 || waitpid(child, &status, 0) < 0)
+			status = 1;
+	}
+	snprintf(command, sizeof(command), "rm -r '%s'", dir);
+	return system(command) != 0 || status != 0; /* NOLINT(cert-env33-c): a folder of this program's own making */
+}
