@@ -138,6 +138,7 @@ install: build
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
 	sed 's|/usr/local/bin|$(PREFIX)/bin|; s|/etc/headgate/|$(SYSCONFDIR)/headgate/|' deploy/headgate.service \
 		>$(DESTDIR)$(PREFIX)/lib/systemd/system/headgate.service
+	install -m 644 deploy/headgate.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/headgate.socket
 	install -D -m 644 deploy/headgate.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/headgate.conf
 
 clean:

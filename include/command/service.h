@@ -6,6 +6,7 @@
 
 #include "config/config.h"
 #include "dedup/recovery.h"
+#include "http/inherited.h"
 #include "pipeline/snapshot.h"
 
 struct admin;
@@ -19,6 +20,8 @@ struct suppression;
 
 struct service {
 	struct config_options options;
+	bool hurried; /* main: a second signal came while draining */
+	struct inherited inherited;
 	struct snapshot *boot; /* config of the start: listeners, journal and sink keep to it */
 	struct journal *journal;
 	struct audit_log *audit;

@@ -66,6 +66,7 @@ struct lane {
 	uint32_t free_count;
 	uint32_t given_back; /* exchanges freed beyond those kept, since memory was last handed back to the system */
 
+	_Atomic bool is_deaf;              /* accepts nothing any more; read by any thread */
 	_Atomic uint32_t connection_count; /* read by any thread */
 	_Atomic uint32_t in_flight;        /* requests between their first line and their end; read by any thread */
 };

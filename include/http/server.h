@@ -15,6 +15,7 @@ struct suppression;
 
 struct http_options {
 	const struct config *cfg; /* listen, limits: of the start */
+	int inherited_fd; /* a listening socket handed over, all lanes accept from it; 0: cfg->listen is bound */
 	struct journal *journal;
 	struct dedup *dedup;
 	struct suppression *suppression; /* NULL: nobody is suppressed */
@@ -30,6 +31,11 @@ uint16_t http_server_port(const struct http_server *server);
 /* Stops accepting at once; answers carry Connection: close from now on; returns when all requests are answered and all
  * connections closed, or after deadline_ms (what is left is cut). */
 void http_server_drain(struct http_server *server, int deadline_ms);
+/* The same in steps, for a caller that has to look elsewhere meanwhile: stops accepting; everything is answered; cuts
+ * what is left and waits a moment for it. */
+void http_server_drain_begin(struct http_server *server);
+bool http_server_is_empty(const struct http_server *server);
+void http_server_cut(struct http_server *server);
 void http_server_stop(struct http_server **server);
 bool http_server_is_draining(const struct http_server *server);
 uint32_t http_server_lanes(const struct http_server *server);

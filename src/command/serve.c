@@ -30,6 +30,7 @@
 
 #define LAST_ANSWERS_MS 1000
 #define SETTLE_LOOK_MS 10
+#define DRAIN_LOOK_MS 2
 #define LOOK_MS 1000
 
 static int fatal_fd = -1;
@@ -106,6 +107,7 @@ static bool open_listeners(struct service *service, uint32_t lanes, struct error
 {
 	const struct config *cfg = service->boot->cfg;
 	const struct http_options http = { .cfg = cfg,
+		                           .inherited_fd = service->inherited.fd,
 		                           .journal = service->journal,
 		                           .dedup = service->dedup,
 		                           .suppression = service->suppression,
@@ -230,24 +232,43 @@ static void wait_for_end(struct service *service, int signal_fd)
 	watch_fini(&watch);
 }
 
-static void close_all(struct service *service)
+/* Waits for what is under way, until the deadline, or a second signal: whoever sends that will not wait. Probes and
+ * /status answer as long as there is something to wait for. */
+static void drain(struct service *service, int signal_fd, int64_t end_ms)
 {
-	const int deadline_ms = service->boot ? (int)service->boot->cfg->drain_timeout_ms : 0;
-	bool failed = atomic_load(&service->failed);
-	int64_t begun_ms = clock_monotonic_ms();
-	atomic_store(&service->draining, true);
-	if (service->http)
-		http_server_drain(service->http, failed ? LAST_ANSWERS_MS : deadline_ms);
-	/* probes and /status answer as long as there is something to wait for */
-	while (service->forwarder && !failed && !forwarder_has_settled(service->forwarder) &&
-	       clock_monotonic_ms() - begun_ms < deadline_ms)
+	bool hurry = false;
+	http_server_drain_begin(service->http);
+	while (!hurry && !http_server_is_empty(service->http) && clock_monotonic_ms() < end_ms) {
+		poll(NULL, 0, DRAIN_LOOK_MS);
+		hurry = take_signal(service, signal_fd);
+	}
+	http_server_cut(service->http);
+	while (!hurry && !atomic_load(&service->failed) && !forwarder_has_settled(service->forwarder) &&
+	       clock_monotonic_ms() < end_ms) {
 		poll(NULL, 0, SETTLE_LOOK_MS);
+		hurry = take_signal(service, signal_fd);
+	}
+	service->hurried = hurry;
+	if (hurry)
+		log_info("drain_hurried", "%s", "");
+}
+
+static void close_all(struct service *service, int signal_fd)
+{
+	bool failed = atomic_load(&service->failed);
+	const int deadline_ms = failed          ? LAST_ANSWERS_MS
+	                        : service->boot ? (int)service->boot->cfg->drain_timeout_ms
+	                                        : 0;
+	int64_t end_ms = clock_monotonic_ms() + deadline_ms;
+	atomic_store(&service->draining, true);
+	if (service->http && service->forwarder)
+		drain(service, signal_fd, end_ms);
 	if (service->forwarder)
 		forwarder_cancel_replay(service->forwarder); /* the admin listener waits for its tasks */
 	admin_stop(&service->admin);                         /* it asks the parts that go away below */
 	http_server_stop(&service->http);
-	int left_ms = deadline_ms - (int)(clock_monotonic_ms() - begun_ms);
-	forwarder_stop(&service->forwarder, failed || left_ms < 0 ? 0 : left_ms);
+	int64_t left_ms = end_ms - clock_monotonic_ms();
+	forwarder_stop(&service->forwarder, failed || service->hurried || left_ms < 0 ? 0 : (int)left_ms);
 	snapshot_publish(NULL);
 	journal_close(&service->journal);
 	dedup_recovery_fini(&service->recovery);
@@ -277,6 +298,16 @@ static bool open_all(struct service *service, struct error *err)
 	return service->forwarder && open_listeners(service, lanes, err);
 }
 
+/* What was handed over is where this process listens, whatever configuration and command line say. */
+static bool take_socket(struct service *service, struct error *err)
+{
+	if (!inherited_take(&service->inherited, err))
+		return false;
+	if (service->inherited.fd)
+		service->options.listen = service->inherited.address;
+	return true;
+}
+
 int command_serve(const struct config_options *options)
 {
 	struct service service = { .options = *options,
@@ -290,7 +321,7 @@ int command_serve(const struct config_options *options)
 		log_error("start_failed", "%s", "error=\"signalfd, eventfd or libsodium\"");
 		return error_exit_code(ERROR_OS);
 	}
-	bool opened = open_all(&service, &err);
+	bool opened = take_socket(&service, &err) && open_all(&service, &err);
 	if (opened) {
 		announce(&service);
 		wait_for_end(&service, signal_fd);
@@ -298,7 +329,7 @@ int command_serve(const struct config_options *options)
 		log_error("start_failed", "error=%s", err.message);
 	}
 	bool failed = atomic_load(&service.failed);
-	close_all(&service);
+	close_all(&service, signal_fd);
 	close(signal_fd);
 	close(fatal_fd);
 	if (!opened)

@@ -96,7 +96,8 @@ static enum refusal check_state(const struct exchange *ex)
 {
 	struct http_shared *shared = ex->lane->shared;
 
-	if (shared->draining)
+	/* where the socket goes on to the next process, nobody is to notice: what is accepted already is served */
+	if (shared->draining && !shared->options.inherited_fd)
 		return REFUSAL_DRAINING;
 	if (ex->route->dry)
 		return REFUSAL_NONE;

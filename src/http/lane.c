@@ -67,6 +67,9 @@ static bool lane_watch(struct lane *lane, int fd, enum lane_event event, struct 
 {
 	struct epoll_event watch = { .events = EPOLLIN, .data.u32 = event };
 
+	if (event == LANE_LISTEN && lane->shared->options.inherited_fd)
+		watch.events |= EPOLLEXCLUSIVE; /* all lanes watch the same queue: one wakes up */
+
 	if (epoll_ctl(lane->epoll_fd, EPOLL_CTL_ADD, fd, &watch) == 0)
 		return true;
 	return error_set_errno(err, "epoll_ctl");
@@ -143,11 +146,13 @@ static void lane_stop_listening(struct lane *lane)
 {
 	if (lane->listen_fd < 0)
 		return;
-	/* what the kernel has queued would be reset with the socket; each call takes a bounded number */
-	for (int i = 0; i < LAST_ACCEPTS; i++)
+	/* what the kernel has queued would be reset with the socket, or waits in an inherited one for the next process;
+	 * each call takes a bounded number */
+	for (int i = 0; i < LAST_ACCEPTS && !lane->shared->options.inherited_fd; i++)
 		(void)connection_accept(lane);
 	close(lane->listen_fd);
 	lane->listen_fd = -1;
+	lane->is_deaf = true;
 }
 
 static void lane_refresh(struct lane *lane)

@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -92,6 +93,22 @@ int listener_open(const struct config_address *address, bool is_first, uint16_t 
 	if (listen(fd, BACKLOG) != 0 || getsockname(fd, &bound.any, &len) != 0) {
 		bind_failed(address, err);
 		close(fd);
+		return -1;
+	}
+	*port = ntohs(bound.any.sa_family == AF_INET6 ? bound.v6.sin6_port : bound.v4.sin_port);
+	return fd;
+}
+
+int listener_share(int inherited_fd, uint16_t *port, struct error *err)
+{
+	union socket_address bound;
+	socklen_t len = sizeof(bound);
+	int fd = fcntl(inherited_fd, F_DUPFD_CLOEXEC, 0);
+
+	if (fd < 0 || getsockname(fd, &bound.any, &len) != 0) {
+		error_set_errno(err, "inherited socket");
+		if (fd >= 0)
+			close(fd);
 		return -1;
 	}
 	*port = ntohs(bound.any.sa_family == AF_INET6 ? bound.v6.sin6_port : bound.v4.sin_port);

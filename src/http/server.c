@@ -74,7 +74,8 @@ static bool open_lanes(struct http_server *server, struct error *err)
 	struct config_address address = options->cfg->listen;
 
 	for (uint32_t i = 0; i < options->lanes; i++) {
-		int fd = listener_open(&address, i == 0, &address.port, err);
+		int fd = options->inherited_fd ? listener_share(options->inherited_fd, &address.port, err)
+		                               : listener_open(&address, i == 0, &address.port, err);
 		if (fd < 0)
 			return false;
 		server->lanes[i] = lane_create(&server->shared, i, fd, err);
@@ -129,12 +130,21 @@ static uint32_t in_flight(const struct http_server *server)
 	return sum;
 }
 
+bool http_server_is_empty(const struct http_server *server)
+{
+	for (uint32_t i = 0; i < server->lane_count; i++) {
+		if (!server->lanes[i]->is_deaf) /* it may just be accepting another one */
+			return false;
+	}
+	return server->shared.connections == 0 && in_flight(server) == 0;
+}
+
 static bool wait_until_empty(struct http_server *server, int deadline_ms)
 {
 	int64_t end_ms = clock_monotonic_ms() + deadline_ms;
 	struct timespec pause = { .tv_nsec = DRAIN_POLL_NS };
 
-	while (server->shared.connections || in_flight(server)) {
+	while (!http_server_is_empty(server)) {
 		if (clock_monotonic_ms() >= end_ms)
 			return false;
 		nanosleep(&pause, NULL);
@@ -142,16 +152,27 @@ static bool wait_until_empty(struct http_server *server, int deadline_ms)
 	return true;
 }
 
-void http_server_drain(struct http_server *server, int deadline_ms)
+void http_server_drain_begin(struct http_server *server)
 {
 	server->shared.draining = true;
 	wake_all(server);
-	if (wait_until_empty(server, deadline_ms))
+}
+
+void http_server_cut(struct http_server *server)
+{
+	if (http_server_is_empty(server))
 		return;
 	log_warn("drain_cut", "connections=%u in_flight=%u", server->shared.connections, in_flight(server));
 	server->shared.cutting = true;
 	wake_all(server);
 	(void)wait_until_empty(server, CUT_MS);
+}
+
+void http_server_drain(struct http_server *server, int deadline_ms)
+{
+	http_server_drain_begin(server);
+	(void)wait_until_empty(server, deadline_ms);
+	http_server_cut(server);
 }
 
 bool http_server_is_draining(const struct http_server *server)

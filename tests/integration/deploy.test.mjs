@@ -36,6 +36,8 @@ describe('systemd', () => {
 
 	test('the unit is verified without a word', () => {
 		assert.equal(run('systemd-analyze', ['verify', '--man=no', unit]), '');
+		writeFileSync(join(dir, 'headgate.socket'), read('deploy/headgate.socket')); // beside its service
+		assert.equal(run('systemd-analyze', ['verify', '--man=no', join(dir, 'headgate.socket')]), '');
 	});
 	test('its exposure is at most 1.1', () => {
 		const report = run('systemd-analyze', ['security', '--offline=true', '--no-pager', '--threshold=11', unit]);
@@ -58,6 +60,7 @@ describe('systemd', () => {
 		const image = (path) => readFileSync(join(dir, 'image', path), 'utf8');
 		assert.match(image('usr/lib/systemd/system/headgate.service'), /^ExecStart=\/usr\/bin\/headgate /m);
 		assert.equal(image('usr/lib/sysusers.d/headgate.conf'), read('deploy/headgate.sysusers'));
+		assert.equal(image('usr/lib/systemd/system/headgate.socket'), read('deploy/headgate.socket'));
 		assert.ok(existsSync(join(dir, 'image/usr/bin/headgate')));
 		assert.ok(existsSync(join(dir, 'image/usr/share/headgate/schemas/events/purchase/1-0-0.json')));
 		writeFileSync(join(dir, 'image/etc/headgate/headgate.jsonc'), '{}');
