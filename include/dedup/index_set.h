@@ -24,8 +24,8 @@ struct index_set {
 	char journal[512]; /* <data>/journal */
 	struct index_file *files;
 	size_t count, capacity;
-	uint64_t number; /* of the last merged file */
-	int64_t looked_ms;
+	uint64_t number;           /* of the last merged file */
+	_Atomic int64_t looked_ms; /* when it was tended last, monotonic; 0: never */
 	_Atomic uint64_t file_count, bytes, merges, expired, load_ms, damaged; /* figures */
 };
 

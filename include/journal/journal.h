@@ -74,6 +74,8 @@ struct journal_options {
 	uint64_t grace_ms;
 	/* Recovery hands over every valid record, and what is left of the erased ones, of the files that have no key index (in order, per lane). */
 	void (*on_recovered)(void *context, uint32_t lane, const struct journal_record *record);
+	/* May be NULL: called once all lanes are recovered, before the keeper runs. */
+	void (*recovered_all)(void *context);
 	/* True if the sealed file's keys are durable elsewhere already (start) … */
 	bool (*has_index)(void *context, uint32_t lane, const char *file_name);
 	/* … and makes it so (keeper thread). `entries`: the keys of all its events, in order of record, those that are

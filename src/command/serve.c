@@ -85,6 +85,7 @@ static bool open_store(struct service *service, uint32_t lanes, struct error *er
 		.grace_ms = cfg->journal.grace_ms,
 		.on_recovered = dedup_recovery_on_record,
 		.has_index = dedup_recovery_has_index,
+		.recovered_all = dedup_recovery_load,
 		.write_index = dedup_recovery_write_index,
 		.tend = dedup_recovery_tend,
 		.dead_letter_dir = dead_letters,
@@ -99,7 +100,6 @@ static bool open_store(struct service *service, uint32_t lanes, struct error *er
 	if (!service->audit || !service->suppression || !service->retention)
 		return false;
 	dedup_set_key(service->dedup, journal_hash_key(service->journal));
-	dedup_recovery_load(&service->recovery);
 	return true;
 }
 

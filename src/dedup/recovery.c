@@ -65,8 +65,9 @@ static bool is_unread(const struct dedup_recovery *recovery, const char *path)
 	return false;
 }
 
-void dedup_recovery_load(struct dedup_recovery *recovery)
+void dedup_recovery_load(void *context)
 {
+	struct dedup_recovery *recovery = context;
 	if (recovery->loaded)
 		return;
 	recovery->loaded = true;
@@ -77,6 +78,7 @@ void dedup_recovery_tend(void *context, bool (*pace)(void *pace_context), void *
 {
 	struct dedup_recovery *recovery = context;
 	const struct key_index_pace own = { pace, pace_context };
+	assert(recovery->loaded); /* before that nothing is known of the files */
 	index_set_tend(&recovery->indexes, clock_wall_ms(), &own);
 }
 

@@ -18,7 +18,7 @@ static bool read_address(int fd, char to[INHERITED_ADDRESS_BYTES])
 		struct sockaddr any;
 		struct sockaddr_in v4;
 		struct sockaddr_in6 v6;
-	} address;
+	} address = { .any.sa_family = AF_UNSPEC };
 	socklen_t len = sizeof(address);
 	char host[INET6_ADDRSTRLEN];
 

@@ -189,6 +189,8 @@ static bool start(struct journal *journal, struct error *err)
 	for (uint32_t i = 0; i < journal->options.lanes; i++)
 		atomic_store(&journal->lanes[i].headroom, true);
 	journal_measure(journal);
+	if (journal->options.recovered_all)
+		journal->options.recovered_all(journal->options.context);
 	return journal_keeper_start(journal, err);
 }
 

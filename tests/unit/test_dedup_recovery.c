@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -43,6 +44,51 @@ static void test_unread_index_does_not_count(void **state)
 	rmdir(folder);
 	dedup_recovery_fini(&recovery);
 	dedup_destroy(&dedup);
+}
+
+/* The keeper must not tend indexes that nobody has looked at: with no journal file to recover nothing else asks for them
+ * before it runs. */
+static void test_indexes_outlive_the_journal_files(void **state)
+{
+	(void)state;
+	char folder[] = "/tmp/headgate-dedup-XXXXXX", path[96], command[64];
+	struct error err = { 0 };
+	const struct dedup_options options = { .memory_bytes = 16 << 20, .bucket_ms = DEDUP_BUCKET_MS };
+	struct dedup_recovery recovery;
+	struct dedup_ticket ticket;
+	const struct slice parts[] = { SLICE("shop"), SLICE("purchase"), SLICE("order") };
+	assert_non_null(mkdtemp(folder));
+	struct dedup *dedup = dedup_create(&options, &err);
+	struct dedup_entry entry = { dedup_make_key(dedup, parts, 3, clock_wall_ms(), 86400000), 7 };
+	assert_true(dedup_recovery_init(&recovery, dedup, folder, &err));
+	snprintf(path, sizeof(path), "%s/dedup", folder);
+	assert_int_equal(mkdir(path, 0700), 0);
+	snprintf(path, sizeof(path), "%s/dedup/merged-1.idx", folder);
+	assert_true(dedup_index_write(path, &entry, 1, &err));
+	const struct journal_options journal_options = { .dir = folder,
+		                                         .lanes = 1,
+		                                         .file_bytes = 1 << 20,
+		                                         .recovered_all = dedup_recovery_load,
+		                                         .has_index = dedup_recovery_has_index,
+		                                         .write_index = dedup_recovery_write_index,
+		                                         .tend = dedup_recovery_tend,
+		                                         .context = &recovery };
+	struct journal *journal = journal_open(&journal_options, &err);
+	assert_non_null(journal);
+	assert_int_equal(dedup_reserve(dedup, &entry.key, entry.tag, clock_wall_ms(), &ticket, NULL), DEDUP_SAME);
+	for (int64_t end_ms = clock_monotonic_ms() + 5000; clock_monotonic_ms() < end_ms;) {
+		if (recovery.indexes.looked_ms) /* tended once */
+			break;
+		nanosleep(&(struct timespec) { .tv_nsec = 5000000 }, NULL);
+	}
+	journal_close(&journal);
+	assert_true(recovery.indexes.looked_ms);
+	assert_int_equal(access(path, F_OK), 0);
+	assert_int_equal(atomic_load(&recovery.indexes.file_count), 1);
+	dedup_recovery_fini(&recovery);
+	dedup_destroy(&dedup);
+	snprintf(command, sizeof(command), "rm -r '%s'", folder);
+	assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c): a folder of this test's own making */
 }
 
 /* ---- merging ---- */
@@ -270,6 +316,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_unread_index_does_not_count),
+		cmocka_unit_test(test_indexes_outlive_the_journal_files),
 		cmocka_unit_test_setup_teardown(test_forty_days_of_purchases, world_setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_an_end_at_any_point, world_setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_damage_is_survived, world_setup, world_teardown),
