@@ -107,7 +107,8 @@ test('what was seen stays seen over an orderly stop, a kill -9 and another numbe
 
 const server = { key: SERVER_KEY };
 const again = (event, over = {}) => ({ ...event, ...over });
-const config = { lanes: 1, sources: { dev: { dedup_group: 'shop' }, backend: { dedup_group: 'shop' } } };
+// Without a grace period files that are delivered go at once, and their indexes may be merged.
+const config = { lanes: 1, journal: { grace_ms: 0 }, sources: { dev: { dedup_group: 'shop' }, backend: { dedup_group: 'shop' } } };
 
 // Purchases that both sources report are one: the second is a duplicate.
 function catalogThatDrops(t) {
@@ -187,7 +188,7 @@ for (const [name, pass] of Object.entries(between)) {
 
 	if (!name.includes('kill')) continue; // each of these fills a disk budget first
 	test(`across ${name}: what was refused with 503 is accepted once when it comes again`, { timeout: 120_000 }, async (t) => {
-		const full = { ...config, journal: { file_bytes: '1MiB', disk_budget_bytes: '8MiB' }, kafka: { 'bootstrap.servers': `127.0.0.1:${await freePort()}` } };
+		const full = { ...config, journal: { grace_ms: 0, file_bytes: '1MiB', disk_budget_bytes: '8MiB' }, kafka: { 'bootstrap.servers': `127.0.0.1:${await freePort()}` } };
 		const hg = await headgate(t, { config: full });
 		const order = purchase();
 		for (let i = 0; ; i++) {
@@ -198,7 +199,7 @@ for (const [name, pass] of Object.entries(between)) {
 		const refused = await hg.post(order);
 		assert.equal(refused.status, 503);
 		assert.ok(Number(refused.headers['retry-after']) > 0);
-		await hg.restart({ config: { ...config, journal: { file_bytes: '1MiB', disk_budget_bytes: '1GiB' } } });
+		await hg.restart({ config: { ...config, journal: { grace_ms: 0, file_bytes: '1MiB', disk_budget_bytes: '1GiB' } } });
 		assert.deepEqual(tally(await hg.post(order)), [200, 1, 0, 0]);
 		await pass(hg);
 		assert.deepEqual(tally(await hg.post(order)), [200, 0, 1, 0]);
