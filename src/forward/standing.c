@@ -140,6 +140,9 @@ void standing_write(struct standing *standing, struct buffer *json)
 	uint64_t by_kind[TALLY_KINDS], records = pending(standing, by_kind);
 	buffer_append_format(json, ",\"pending_events\":%" PRIu64 ",\"pending_dead_letters\":%" PRIu64,
 	                     by_kind[TALLY_EVENTS], by_kind[TALLY_DEAD_LETTERS]);
+	buffer_append_format(json, ",\"lost_behind_events\":%" PRIu64 ",\"lost_behind_dead_letters\":%" PRIu64,
+	                     standing->books.lost_behind[TALLY_EVENTS],
+	                     standing->books.lost_behind[TALLY_DEAD_LETTERS]);
 	buffer_append_format(json, ",\"pending\":%" PRIu64 ",\"oldest_undelivered_seconds\":%" PRId64 ",\"lanes\":[",
 	                     records, oldest_seconds(standing, records));
 	for (uint32_t i = 0; i < standing->lane_count; i++) {

@@ -44,6 +44,8 @@ test('os: delivered, then taken back by a power cut; delivered never exceeds acc
 	await hg.restart();
 	let { records: books, letters } = await assertBooks(hg);
 	assert.deepEqual([books.accepted, books.delivered, letters.accepted, letters.delivered], [20, 20, 5, 5]);
+	const { lost_behind_events: events, lost_behind_dead_letters: deadLetters } = (await hg.status()).forwarder;
+	assert.deepEqual([events, deadLetters], [4, 5]);
 	await posts(hg, 7);
 	await assertBooks(hg);
 	await hg.kill9();

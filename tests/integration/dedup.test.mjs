@@ -103,6 +103,23 @@ test('what was seen stays seen over an orderly stop, a kill -9 and another numbe
 	assert.equal(new Set(ids).size, ids.length);
 });
 
+test('a full table forgets what expires first, counts it, and says how far back it really sees', { timeout: 60_000 }, async (t) => {
+	const hg = await headgate(t, { config: { ...config, dedup: { memory_bytes: '1MiB' }, sources: { ...config.sources, dev: { dedup_window_ms: '2h' } } } });
+	const early = Array.from({ length: 1000 }, () => pageView()); // of 2 hours
+	const orders = Array.from({ length: 50 }, () => purchase()); // their order_id: 30 days
+	assert.deepEqual(tally(await hg.post([...early.slice(0, 900), ...orders])), [200, 950, 0, 0]);
+	assert.deepEqual((await hg.status()).sources.map((s) => s.dedup_window_ms === s.dedup_true_window_ms), [true, true]);
+	for (let i = 0; i < 50; i++) assert.equal((await hg.post(Array.from({ length: 1000 }, () => pageView()))).status, 200);
+	const { dedup, sources } = await hg.status();
+	assert.ok(dedup.evicted > 10_000 && dedup.memory_bytes <= 1.5 * 1024 * 1024, JSON.stringify(dedup));
+	const dev = sources.find((s) => s.name === 'dev');
+	assert.equal(dev.dedup_window_ms, 7_200_000);
+	assert.ok(dev.dedup_true_window_ms < 7_200_000, JSON.stringify(dev));
+	assert.equal((await hg.metrics()).get('headgate_dedup_evicted_total'), dedup.evicted);
+	assert.deepEqual(tally(await hg.post(orders.map((e) => ({ ...e, event_id: uniqueId() })))), [200, 0, 50, 0], 'what expires late is still known');
+	await assertBooks(hg);
+});
+
 // ---- what must hold whatever happens in between ----
 
 const server = { key: SERVER_KEY };

@@ -125,6 +125,23 @@ for (const [signal, rounds] of [['SIGTERM', 20], ['SIGKILL', 5]]) {
 	});
 }
 
+test('what is handed over must be one listening socket', { timeout: 60_000 }, async (t) => {
+	const hg = await prepared(t);
+	const run = (fds, redirect) => new Promise((done) => {
+		const line = `LISTEN_PID=$$ LISTEN_FDS=${fds} exec ${binary} serve --config ${hg.configFile} --data-dir ${hg.dataDir} --listen 127.0.0.1:0 --admin 127.0.0.1:0 ${redirect}`;
+		const child = spawn('sh', ['-c', line], { env: cleanEnv, stdio: ['ignore', 'ignore', 'pipe'] });
+		let text = '';
+		child.stderr.on('data', (d) => (text += d));
+		child.once('close', (code) => done({ code, text }));
+	});
+	const file = await run(1, '3</dev/null');
+	assert.equal(file.code, 78, file.text);
+	assert.match(file.text, /descriptor 3 is not a listening TCP socket/);
+	const two = await run(2, '3</dev/null 4</dev/null');
+	assert.equal(two.code, 78, two.text);
+	assert.match(two.text, /2 sockets were handed over/);
+});
+
 function load(hg, args) {
 	const acked = join(hg.home, 'acked');
 	const child = spawn(join(build, 'bench/load'), ['--port', String(hg.port), '--seconds', '30', '--acked', acked, ...args.map(String)], { stdio: 'ignore' });
