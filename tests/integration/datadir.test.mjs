@@ -1,11 +1,12 @@
 // What becomes of a data directory that was wiped or put back from a copy, and of a clock that jumps: no position is used
 // twice, nothing new is taken for old. (A cloned one beside its Kafka: kafka's own tests.)
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { cpSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Fault, sanitized } from './lib/fault.mjs';
-import { Headgate, headgate, pageView, waitFor } from './lib/headgate.mjs';
+import { Headgate, binary, cleanEnv, headgate, pageView, waitFor } from './lib/headgate.mjs';
 
 const HOUR_MS = 3_600_000;
 const accept = async (hg, events) => {
@@ -92,4 +93,23 @@ test('the wall clock jumps back an hour, and forth: order, retries and deliverie
 	const ids = hg.files().map((f) => f.event.event_id);
 	assert.deepEqual([...ids].sort(), all.map((e) => e.event_id).sort(), 'each once');
 	assert.equal(new Set(positions(hg)).size, ids.length);
+});
+
+test('what the sink has is kept for its grace, over a restart, and can be exported; then it goes', { timeout: 60_000 }, async (t) => {
+	const config = (grace_ms) => ({ lanes: 1, journal: { file_bytes: '256KiB', grace_ms } });
+	const hg = await headgate(t, { config: config('1h') });
+	const exported = () => execFileSync(binary, ['journal', 'export', '--data-dir', hg.dataDir], { env: cleanEnv, maxBuffer: 2 ** 26 }).toString().split('\n').filter(Boolean).map((l) => JSON.parse(l));
+	const events = Array.from({ length: 40 }, () => pageView({ properties: { pad: 'x'.repeat(30_000) } }));
+	for (let i = 0; i < events.length; i += 4) await accept(hg, events.slice(i, i + 4));
+	await hg.drained();
+	const kept = await waitFor(async () => { const { journal } = await hg.status(); return journal.grace_files >= 4 && journal.grace_files + 1 === journal.files && journal; }, { what: 'grace copies' });
+	assert.ok(kept.grace_bytes > 0 && kept.grace_bytes < kept.disk_bytes);
+	assert.deepEqual(exported().map((r) => r.value.event_id), events.map((e) => e.event_id));
+	await hg.restart();
+	await waitFor(async () => (await hg.status()).journal.grace_files >= kept.grace_files, { what: 'the copies are known again' });
+	assert.equal(exported().length, events.length);
+	await hg.restart({ config: config('1ms') });
+	await waitFor(async () => (await hg.status()).journal.files === 1, { what: 'the copies are gone' });
+	assert.equal((await hg.status()).journal.accepted_events, events.length);
+	assert.equal((await accept(hg, events.slice(0, 3))).duplicates, 3, 'their keys are not');
 });
