@@ -28,6 +28,16 @@ async function post(hg, batch, acked) {
 	return answer.status;
 }
 
+// Nobody calls the disk any more: the next file stands ready, the sink has all. So it is the commit that meets the fault.
+async function quiet(fault) {
+	let calls = -1, since = 0;
+	await waitFor(() => {
+		const now = fault.get('calls');
+		if (now !== calls) [calls, since] = [now, Date.now()];
+		return Date.now() - since > 400;
+	}, { deadlineMs: 20_000, what: 'a quiet disk' });
+}
+
 async function settled(hg, acked, what) {
 	await hg.drained(30_000);
 	const ids = hg.files().map((f) => f.event.event_id), seen = new Set(ids);
@@ -86,6 +96,7 @@ test('a slow disk costs latency; /readyz goes red when a sync lasts over 2 s', {
 	await hg.restart({ env: fault.env() });
 	const acked = new Set();
 	assert.equal(await post(hg, pages(1, 10), acked), 200);
+	await quiet(fault);
 	fault.reset({ fail_call: 1, sticky: 1, how: slow(3500), kinds: CALLS.sync });
 	const began = Date.now();
 	const answer = post(hg, pages(1, 10), acked);
@@ -108,6 +119,7 @@ for (const [what, control, code] of [
 		await hg.restart({ env: fault.env() });
 		const acked = new Set(), after = pages(2, 100);
 		assert.equal(await post(hg, pages(5, 100), acked), 200);
+		await quiet(fault);
 		fault.reset({ fail_call: 1, sticky: 1, ...control });
 		const status = await post(hg, after, acked);
 		assert.ok(status === 503 || status === null, String(status));
@@ -125,7 +137,7 @@ test('kill -9 between the sync and the answer: the retry is a duplicate, one cop
 	await hg.restart({ env: fault.env() });
 	const acked = new Set(), batch = pages(3, 100);
 	assert.equal(await post(hg, pages(1, 100), acked), 200);
-	await hg.drained();
+	await quiet(fault);
 	fault.reset({ fail_call: 1, how: KILL_AFTER, kinds: CALLS.sync });
 	assert.equal(await post(hg, batch, acked), null, 'no answer');
 	assert.equal((await hg.exit).signal, 'SIGKILL');
