@@ -26,6 +26,7 @@
 #include "forward/kafka_round.h"
 #include "forward/kafka_topics.h"
 #include "forward/kafka_transaction.h"
+#include "json/json.h"
 
 #define HINT_EVERY_MS 1000
 #define IDS_BYTES ((size_t)4 << 20)
@@ -380,6 +381,8 @@ static void status(struct sink *sink, struct buffer *json)
 	struct kafka_producer *producer = &self_of(sink)->producer;
 	buffer_append_format(json, ",\"mode\":\"exactly_once\",\"in_flight\":%u,\"producer_rebuilds\":%u",
 	                     atomic_load(&producer->outstanding), atomic_load(&producer->rebuilds));
+	buffer_append(json, SLICE(",\"transactional_id\":"));
+	json_write_string(json, slice_of(producer->transactional_id));
 }
 
 static void close_sink(struct sink **sink, int deadline_ms)

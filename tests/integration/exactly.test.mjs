@@ -45,10 +45,11 @@ test('events and checkpoints come together', async (t) => {
 	const ids = await settled('plain', sent.length);
 	assert.equal(ids.length, sent.length);
 	assert.deepEqual(new Set(ids), new Set(sent.map((e) => e.event_id)));
-	const { lanes } = (await hg.status()).forwarder;
+	const { lanes, transactional_id: id } = (await hg.status()).forwarder;
 	const checkpoints = await kafka.consume('plain.checkpoints');
 	const last = new Map(checkpoints.map((r) => [r.key, JSON.parse(r.value)]));
 	const { log_id: logId } = (await hg.status()).journal;
+	assert.equal(id, `headgate-${logId}`);
 	for (const { lane, epoch, counter } of lanes.filter((l) => l.counter)) {
 		const { epoch: e, counter: c } = last.get(`${logId}/${lane}`);
 		assert.deepEqual([e, c], [epoch, counter]);
