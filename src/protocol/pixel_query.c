@@ -161,8 +161,8 @@ enum pixel_query_result pixel_query_to_json(struct slice query, uint32_t argumen
 			continue;
 		if (++count > arguments_max)
 			return PIXEL_QUERY_TOO_MANY;
-		struct slice name = percent_decode(slice_split(&pair, '='), true, arena);
-		struct slice value = percent_decode(pair, true, arena);
+		struct slice name = percent_decode_text(slice_split(&pair, '='), true, arena);
+		struct slice value = percent_decode_text(pair, true, arena);
 		if (slice_equal(name, SLICE("key")))
 			continue;
 		if (slice_equal(name, SLICE("data"))) {

@@ -198,6 +198,12 @@ test('the client is the one that a trusted proxy names, by X-Forwarded-For or Fo
 	assert.equal(await forwarded('for=6.6.6.6', { 'x-forwarded-for': '203.0.113.8' }), '203.0.113.8');
 });
 
+test('a picture of an old page: what is no UTF-8 stays percent-encoded', async () => {
+	const answer = await hg.get('/v1/pixel.gif?key=dev&event=page_view&event_id=euc-kr-1&context.page.url=https://shop.example/s?q=%B0%A1&context.page.title=%B0%A1+%EA%B0%80');
+	assert.equal(answer.status, 200);
+	assert.deepEqual((await stored('euc-kr-1')).context.page, { url: 'https://shop.example/s?q=%B0%A1', title: '%B0%A1 가', referrer_class: 'direct' });
+});
+
 test('ten thousand parameters in a page URL are read in no time', async () => {
 	const url = `https://shop.example/?${Array.from({ length: 10_000 }, (_, i) => `n_${i}=1`).join('&')}`;
 	const began = Date.now();

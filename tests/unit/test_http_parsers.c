@@ -114,6 +114,9 @@ static void targets_are_split_and_decoded(void **state)
 	assert_false(target_argument(target.query, SLICE("ke"), &value));
 	assert_true(slice_equal(percent_decode(SLICE("a%4a+%zz%4"), true, &arena), SLICE("aJ %zz%4")));
 	assert_true(slice_equal(percent_decode(SLICE("a+b%2F"), false, &arena), SLICE("a+b/")));
+	assert_true(slice_equal(percent_decode_text(SLICE("%B0%A1+%EA%B0%80%00%4a%e"), true, &arena),
+	                        SLICE("%B0%A1 \xea\xb0\x80\0J%e")));
+	assert_true(slice_equal(percent_decode_text(SLICE("%EA%B0"), true, &arena), SLICE("%EA%B0")));
 	assert_int_equal(target_parse(SLICE("/a?b=%00"), 100, &target), REFUSAL_BAD_TARGET);
 	assert_int_equal(target_parse(SLICE("/a b"), 100, &target), REFUSAL_BAD_TARGET);
 	assert_int_equal(target_parse(SLICE("/a\x01"), 100, &target), REFUSAL_BAD_TARGET);
