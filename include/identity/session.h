@@ -4,6 +4,7 @@
 
 #include "base/slice.h"
 #include "base/uuid.h"
+#include "config/config.h"
 
 struct session {
 	char id[UUID_TEXT_BYTES]; /* a UUIDv7: it tells the begin */
@@ -30,7 +31,8 @@ enum session_step {
  * was set back by up to a day ends nothing. */
 enum session_step session_advance(struct session *session, const struct session_rules *rules, uint32_t campaign,
                                   int64_t now_ms);
-/* What a page's address tells of where its visitor came from (utm_* and click ids of its query), hashed; 0: nothing. */
-uint32_t session_campaign(struct slice url);
+/* What a page's address tells of where its visitor came from (utm_* and click ids of its query, as context.click_ids
+ * lists them), hashed; 0: nothing. */
+uint32_t session_campaign(struct slice url, const struct slices *click_ids);
 
 #endif

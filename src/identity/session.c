@@ -35,15 +35,16 @@ enum session_step session_advance(struct session *session, const struct session_
 	return SESSION_BEGUN;
 }
 
-static bool names_campaign(struct slice name)
+static bool names_campaign(struct slice name, const struct slices *click_ids)
 {
-	static const struct slice names[] = { { "gclid", 5 },  { "gbraid", 6 },   { "wbraid", 6 }, { "dclid", 5 },
-		                              { "fbclid", 6 }, { "ttclid", 6 },   { "twclid", 6 }, { "msclkid", 7 },
-		                              { "NaPm", 4 },   { "li_fat_id", 9 } };
-	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-		if (slice_equal(name, names[i]))
+	for (size_t i = 0; i < click_ids->count; i++) {
+		struct slice known = click_ids->at[i];
+		bool is_stem = slice_ends(known, SLICE("*"));
+		known.len -= is_stem;
+		if (is_stem ? slice_starts(name, known) : slice_equal(name, known))
 			return true;
-	return slice_starts(name, SLICE("utm_")) || slice_starts(name, SLICE("n_"));
+	}
+	return slice_starts(name, SLICE("utm_"));
 }
 
 /* FNV-1a: nothing depends on it but whether two campaigns look the same. */
@@ -54,7 +55,7 @@ static uint32_t mix(uint32_t hash, struct slice text)
 	return hash;
 }
 
-uint32_t session_campaign(struct slice url)
+uint32_t session_campaign(struct slice url, const struct slices *click_ids)
 {
 	struct slice fragment = url, query = slice_split(&fragment, '#');
 	size_t mark = slice_find(query, '?');
@@ -64,7 +65,7 @@ uint32_t session_campaign(struct slice url)
 	query = (struct slice) { query.at + mark + 1, query.len - mark - 1 };
 	while (query.len) {
 		struct slice pair = slice_split(&query, '&'), value = pair;
-		if (names_campaign(slice_split(&value, '=')) && value.len)
+		if (names_campaign(slice_split(&value, '='), click_ids) && value.len)
 			hash = mix(hash ? hash : 2166136261u, pair);
 	}
 	return hash;

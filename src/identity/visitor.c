@@ -188,12 +188,14 @@ static void make_id(struct visitor *visitor, const struct visitor_context *conte
 }
 
 /* The page of the event that opens the request decides for all of it. */
-static uint32_t campaign_of(const struct event *ev)
+static uint32_t campaign_of(const struct event *ev, const struct slices *click_ids)
 {
 	uint32_t node = ev->member[EVENT_MEMBER_CONTEXT];
 	node = node ? json_get(ev->doc, node, SLICE("page")) : 0;
 	node = node && json_type_of(ev->doc, node) == JSON_OBJECT ? json_get(ev->doc, node, SLICE("url")) : 0;
-	return node && json_type_of(ev->doc, node) == JSON_STRING ? session_campaign(json_inner(ev->doc, node)) : 0;
+	return node && json_type_of(ev->doc, node) == JSON_STRING
+	               ? session_campaign(json_inner(ev->doc, node), click_ids)
+	               : 0;
 }
 
 /* Only for an event that names no visit itself: the cookie is not looked at before. */
@@ -205,7 +207,7 @@ static void decide_session(struct visitor *visitor, const struct visitor_context
 	const struct session_rules rules = { .timeout_ms = cfg->session.timeout_ms,
 		                             .by_campaign = cfg->session.campaign,
 		                             .day_of = cfg->session.midnight ? clock_local_day : NULL };
-	uint32_t campaign = rules.by_campaign ? campaign_of(ev) : 0;
+	uint32_t campaign = rules.by_campaign ? campaign_of(ev, &cfg->context.click_ids) : 0;
 	visitor->step = session_advance(&visitor->session, &rules, campaign, context->now_ms);
 	if (visitor->step == SESSION_UNCHANGED && visitor->is_visit_stale)
 		visitor->step = SESSION_NOTED;

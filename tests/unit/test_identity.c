@@ -227,12 +227,15 @@ static void visits_end(void **state)
 
 static void campaigns_are_told_apart(void **state)
 {
+	static const struct slice click_ids[] = { { "gclid", 5 }, { "n_*", 3 } };
+	const struct slices list = { click_ids, 2 };
 	(void)state;
-	uint32_t a = session_campaign(SLICE("https://shop.example/?utm_source=a&x=1"));
+	uint32_t a = session_campaign(SLICE("https://shop.example/?utm_source=a&x=1"), &list);
 	assert_int_not_equal(a, 0);
-	assert_int_equal(session_campaign(SLICE("https://shop.example/other?y=2&utm_source=a#utm_source=c")), a);
-	assert_int_not_equal(session_campaign(SLICE("/?utm_source=b")), a);
-	assert_int_not_equal(session_campaign(SLICE("/?gclid=1")), session_campaign(SLICE("/?gclid=2")));
+	assert_int_equal(session_campaign(SLICE("https://shop.example/other?y=2&utm_source=a#utm_source=c"), &list), a);
+	assert_int_not_equal(session_campaign(SLICE("/?utm_source=b"), &list), a);
+	assert_int_not_equal(session_campaign(SLICE("/?gclid=1"), &list), session_campaign(SLICE("/?gclid=2"), &list));
+	assert_int_not_equal(session_campaign(SLICE("/?n_media=1"), &list), 0);
 	static const char *const none[] = { "",
 		                            "?",
 		                            "/",
@@ -245,7 +248,7 @@ static void campaigns_are_told_apart(void **state)
 		                            "/?=&&=",
 		                            "/?gclid" };
 	for (size_t i = 0; i < sizeof none / sizeof none[0]; i++)
-		if (session_campaign(slice_of(none[i])))
+		if (session_campaign(slice_of(none[i]), &list))
 			fail_msg("%s names a campaign", none[i]);
 }
 
