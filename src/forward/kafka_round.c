@@ -5,7 +5,11 @@
  * whole round is sent again in one transaction, so that a round stays all or nothing.
  *
  * Where parts pass that were refused together, together they are too much: then the round is sent in pieces that are
- * waited for, small enough that no batch grows beyond what passed. */
+ * waited for, small enough that no batch grows beyond what passed.
+ *
+ * A transaction that follows a refused one may fail without any record's fault: what was purged behind the refusal leaves
+ * a hole in librdkafka's sequence numbers, the broker refuses the next batch for it, and only the abort mends that. Such a
+ * failure says nothing of the records; the same ones are sent again. */
 #include "forward/kafka_round.h"
 
 #include <stdio.h>
@@ -18,6 +22,7 @@
 #include "forward/kafka_transaction.h"
 
 #define REFUSALS_MAX 3 /* alone */
+#define ECHOES_MAX 8
 #define KEEP_PAUSE_MS 1000
 
 bool kafka_round_init(struct kafka_round *round, const struct config *cfg, const char *dir, struct tally *tally,
@@ -131,16 +136,37 @@ bool kafka_round_put(struct kafka_round *round, const struct journal_record *rec
 
 /* ---- the search ---- */
 
+enum part { PART_PASSED, PART_REFUSED, PART_ECHO };
+
+static enum part judge_part(const struct kafka_round_entry *list, uint32_t count)
+{
+	enum part part = PART_PASSED;
+	for (uint32_t i = 0; i < count; i++) {
+		if (!is_refused(&list[i]))
+			continue;
+		if (kafka_poison_is(list[i].entry.code))
+			return PART_REFUSED;
+		part = PART_ECHO;
+	}
+	return part;
+}
+
 /* Sends the part in a transaction of its own and aborts it. *refused: for what some record is. */
 static bool try_part(struct kafka_round *round, struct kafka_round_entry *list, uint32_t count, bool *refused,
                      struct error *err)
 {
-	*refused = false;
-	if (!kafka_transaction_begin(round->producer, err) || !send_all(round, list, count, err))
-		return false;
-	for (uint32_t i = 0; i < count; i++)
-		*refused |= is_refused(&list[i]) && kafka_poison_is(list[i].entry.code);
-	return kafka_transaction_abort(round->producer, err) && !round->producer->spent;
+	enum part part = PART_ECHO;
+	for (int tries = 0; part == PART_ECHO; tries++) {
+		if (tries == ECHOES_MAX)
+			return error_set(err, ERROR_KAFKA, "a part of the round fails for no fault of its records");
+		if (!kafka_transaction_begin(round->producer, err) || !send_all(round, list, count, err))
+			return false;
+		part = judge_part(list, count);
+		if (!kafka_transaction_abort(round->producer, err) || round->producer->spent)
+			return false;
+	}
+	*refused = part == PART_REFUSED;
+	return true;
 }
 
 static bool judge_one(struct kafka_round *round, struct kafka_round_entry *one, bool *found, struct error *err)
@@ -212,13 +238,34 @@ static void tell_refusal(struct kafka_round *round, const struct kafka_round_ent
 	kafka_producer_doubt_topics(round->producer);
 }
 
+/* What to do after the round was refused and its transaction aborted in good order. False: *definite as for settle. */
+static bool mend(struct kafka_round *round, bool by_content, int echoes, bool *definite, struct error *err)
+{
+	bool found = false;
+	uint32_t piece = round->piece;
+	/* a round without a culprit is not sent again here: what is wrong may last, and the forwarder has time */
+	*definite = !by_content && (!round->poisoned || echoes > ECHOES_MAX);
+	if (*definite)
+		return false;
+	if (!by_content)
+		return true;
+	if (!search(round, round->entries, round->count, &found, err))
+		return false;
+	if (!found && piece == 1)
+		return error_set(err, ERROR_KAFKA, "refused in one transaction, not refused in parts");
+	if (!found)
+		round->piece = piece ? piece / 2 : (round->count + 1) / 2;
+	return true;
+}
+
 bool kafka_round_settle(struct kafka_round *round, bool *definite, struct error *err)
 {
+	int echoes = 0;
 	*definite = false;
 	if (!kafka_producer_wait(round->producer, err))
 		return false;
 	for (;;) {
-		bool by_content, found = false;
+		bool by_content;
 		const struct kafka_round_entry *one = first_refused(round, &by_content);
 		if (!one)
 			break;
@@ -226,18 +273,8 @@ bool kafka_round_settle(struct kafka_round *round, bool *definite, struct error 
 		struct error reason;
 		if (!kafka_transaction_abort(round->producer, &reason) || round->producer->spent)
 			return false;
-		*definite = true;
-		if (!by_content)
-			return false;
-		*definite = false;
-		uint32_t piece = round->piece;
-		if (!search(round, round->entries, round->count, &found, err))
-			return false;
-		if (!found && piece == 1)
-			return error_set(err, ERROR_KAFKA, "refused in one transaction, not refused in parts");
-		if (!found)
-			round->piece = piece ? piece / 2 : (round->count + 1) / 2;
-		if (!kafka_transaction_begin(round->producer, err) ||
+		echoes += !by_content;
+		if (!mend(round, by_content, echoes, definite, err) || !kafka_transaction_begin(round->producer, err) ||
 		    !send_all(round, round->entries, round->count, err))
 			return false;
 	}
