@@ -93,6 +93,10 @@ const browserPath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin
 test('docs: one page, in a browser, that loads nothing, is accessible, and finds', async (t) => {
 	const file = join(dir, 'docs.html');
 	assert.equal((await run(['catalog', 'docs', '--out', file])).code, 0);
+	// axe looks at each cell of each table: three events have all that the page is made of
+	const few = join(dir, 'few'), short = join(dir, 'short.html');
+	for (const part of ['common', 'events/purchase', 'events/lead', 'events/survey_response']) cpSync(join(schemas, part), join(few, part), { recursive: true });
+	assert.equal((await run(['catalog', 'docs', '--out', short], { HEADGATE_CATALOG__DIR: few })).code, 0);
 	const { chromium } = require('playwright-core');
 	const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
 	const browser = await chromium.launch({ executablePath: browserPath, args: ['--no-sandbox'] });
@@ -102,12 +106,13 @@ test('docs: one page, in a browser, that loads nothing, is accessible, and finds
 		const asked = [], wrong = [];
 		page.on('request', (r) => asked.push(r.url()));
 		page.on('pageerror', (e) => wrong.push(String(e)));
-		await page.goto(`file://${file}`);
+		await page.goto(`file://${short}`);
 		await page.evaluate(axe);
 		const { violations, passes } = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
 		assert.ok(passes.length > 10);
 		assert.deepEqual(violations.map((v) => `${v.impact} ${v.id}: ${v.nodes[0].html.slice(0, 200)}`), [], colorScheme);
-		assert.deepEqual(asked, [`file://${file}`], 'nothing else is loaded');
+		await page.goto(`file://${file}`);
+		assert.deepEqual(asked, [`file://${short}`, `file://${file}`], 'nothing else is loaded');
 		assert.deepEqual(wrong, []);
 		assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth), true, 'no sideways scrolling');
 		await page.close();
