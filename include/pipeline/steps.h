@@ -20,7 +20,8 @@ struct step_context {
 	const struct event_connection *connection;
 	struct visitor *visitor; /* NULL: no cookies */
 	const struct visitor_context *visitor_context;
-	const struct consent_signer *signer; /* NULL: no consent cookie */
+	const struct consent_cookie *consent_cookie; /* NULL: none */
+	const struct consent_signer *signer;         /* NULL: no consent cookie is written */
 	struct slice idempotency_key;
 	const struct hash_key *hash_key;
 	struct suppression *suppression; /* NULL: nobody is suppressed */

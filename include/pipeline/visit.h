@@ -15,8 +15,13 @@ struct visits {
 /* The visitor of a request that is about to be judged, or NULL: no cookies there. */
 struct visitor *visit_begin(const struct request *req);
 struct visitor_context visit_context(const struct visits *visits, const struct request *req);
-/* By which the consent cookie is signed and believed. */
-struct consent_signer visit_signer(const struct visits *visits);
+/* Consent as the browser brought it and as it will be given back. Read once for all events of the request. */
+struct visit_consent {
+	struct consent_signer signer;
+	struct consent_cookie cookie;
+	bool takes_cookies, has_cookie;
+};
+struct visit_consent visit_consent(const struct visits *visits, const struct request *req);
 /* Gives an event its ids, as far as its consent allows. */
 void visit_identify(struct visitor *visitor, const struct visitor_context *context, struct event *ev);
 /* Of a settled request whose connection is still there: fills req->identity, what the answer tells and sets. A request

@@ -9,7 +9,8 @@ struct consent_context {
 	const struct config *cfg;
 	const struct source *source;
 	const struct event_connection *connection;
-	const struct consent_signer *signer; /* NULL: no cookie is read or written */
+	const struct consent_cookie *cookie; /* what the person's browser brought; NULL: none */
+	const struct consent_signer *signer; /* of the cookie that an update is answered with; NULL: none is written */
 	struct arena *arena;
 	bool dry; /* nothing is counted */
 };

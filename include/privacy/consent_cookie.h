@@ -33,6 +33,10 @@ struct consent_cookie_purpose {
 
 /* False: not a cookie of ours, or its tag is wrong. Its time is not judged. */
 bool consent_cookie_parse(struct slice text, const struct consent_signer *signer, struct consent_cookie *out);
+/* The latest of the cookies of that name in the header Cookie that is signed, of a time that can be and not out of date:
+ * a browser may hold several (for the host, for the domain). False: none. *ignored: how many were not such. */
+bool consent_cookie_read(struct slice header, struct slice name, const struct consent_signer *signer, int64_t now_ms,
+                         struct consent_cookie *out, uint32_t *ignored);
 /* State and time of the purpose named in `out`; CONSENT_UNKNOWN if the cookie does not speak of it. */
 void consent_cookie_find(const struct consent_cookie *cookie, struct consent_cookie_purpose *out);
 /* The cookie's value; SLICE_NONE after arena overflow. */

@@ -13,10 +13,10 @@
 
 struct hearing {
 	struct statements own;
-	struct consent_cookie cookie;
+	const struct consent_cookie *cookie; /* NULL: none */
 	struct tcf tcf, gpp_tcf;
 	struct consent_mode google; /* all UNKNOWN where it says nothing */
-	bool has_cookie, has_tcf, has_gpp_tcf;
+	bool has_tcf, has_gpp_tcf;
 	bool gpc;
 	enum consent_basis opt_out; /* of sale and sharing: the first there is; NONE: none */
 	const struct config_consent_default *country_defaults;
@@ -28,7 +28,5 @@ bool hearing_hold(struct event *ev, const struct consent_context *context, struc
 /* What was said of one purpose; how much was written to `said`. */
 size_t hearing_statements(const struct hearing *hearing, const struct config_purpose *purpose,
                           struct resolve_statement said[HEARING_STATEMENTS_MAX]);
-/* True where requests bring cookies of the person's own. */
-bool hearing_takes_cookies(const struct consent_context *context);
 
 #endif

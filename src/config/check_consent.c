@@ -30,6 +30,16 @@ static struct config_purpose *find(struct config_purpose *table, size_t count, s
 	return NULL;
 }
 
+static bool is_taken(struct slice name)
+{
+	static const char *const members[] = { "tcf", "gdpr", "gpp",  "gpp_sid", "us_privacy", "gcs",   "gcd",
+		                               "gpc", "dnt",  "time", "version", "method",     "basis", "applied" };
+	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
+		if (slice_equal(name, slice_of(members[i])))
+			return true;
+	return false;
+}
+
 static bool name_purposes(struct config_draft *draft, struct config_purpose *table, struct error *err)
 {
 	const struct slices *further = &draft->cfg->consent.further_purposes;
@@ -40,8 +50,11 @@ static bool name_purposes(struct config_draft *draft, struct config_purpose *tab
 		if (!config_purpose_is_name(name))
 			return complain(draft, err, "consent.purposes", name,
 			                "a purpose (a to z, digits and _, at most 32, a letter first)");
-		if (slice_equal(name, SLICE("necessary")) || slice_equal(name, SLICE("basis")))
+		if (slice_equal(name, SLICE("necessary")))
 			return complain(draft, err, "consent.purposes", name, "a purpose that people can refuse");
+		if (is_taken(name))
+			return complain(draft, err, "consent.purposes", name,
+			                "another name: members of consent that mean something else have this one");
 		if (find(table, OWN_COUNT + i, name))
 			return complain(draft, err, "consent.purposes", name, "each purpose once");
 		table[OWN_COUNT + i].name = name;
@@ -117,8 +130,10 @@ const char *config_source_consent_fault(const struct source *source, const char 
 	*key = "consent_defaults";
 	if (source->kind == SOURCE_SERVER && source->consent_defaults_count == 0)
 		return "is needed for a server source, such as {\"analytics\": \"unknown\"}";
+	*key = "daily_id";
 	if (source->kind == SOURCE_SERVER)
-		return NULL;
+		return source->daily_id ? "is for browser and app sources: a server's address is not a person's" : NULL;
+	*key = "consent_defaults";
 	if (has_contract(source->consent_defaults, source->consent_defaults_count))
 		return contract_refused;
 	*key = "consent_country_defaults";

@@ -49,9 +49,9 @@ bool config_consent_set(void *field, struct slice name, const struct config_valu
 	return true;
 }
 
-static bool is_country(struct slice name)
+static bool is_letter(char c)
 {
-	return name.len == 2 && name.at[0] >= 'A' && name.at[0] <= 'Z' && name.at[1] >= 'A' && name.at[1] <= 'Z';
+	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 }
 
 bool config_country_set(void *field, struct slice name, const struct config_value *value, struct arena *arena,
@@ -59,9 +59,10 @@ bool config_country_set(void *field, struct slice name, const struct config_valu
 {
 	const struct json_doc *doc = &value->text->doc;
 	struct config_list defaults = { NULL, 0 };
-	if (!is_country(name))
-		return config_value_complain(value, arena, err,
-		                             "expected a country as two capital letters (ISO 3166-1)");
+	if (name.len != 2 || !is_letter(name.at[0]) || !is_letter(name.at[1]))
+		return config_value_complain(value, arena, err, "expected a country as two letters (ISO 3166-1)");
+	/* names that come from the environment are in lower case */
+	const char country[2] = { (char)(name.at[0] & ~0x20), (char)(name.at[1] & ~0x20) };
 	if (json_type_of(doc, value->node) != JSON_OBJECT)
 		return config_value_complain(value, arena, err, "expected an object { … } of purposes");
 	uint32_t end = doc->nodes[value->node].next;
@@ -75,7 +76,8 @@ bool config_country_set(void *field, struct slice name, const struct config_valu
 		if (!config_consent_set(&defaults, purpose, &member, arena, err))
 			return false;
 	}
-	struct config_country_defaults *to = config_list_named(field, sizeof(*to), name, arena);
+	struct config_country_defaults *to =
+	        config_list_named(field, sizeof(*to), (struct slice) { country, 2 }, arena);
 	if (!to)
 		return out_of_memory(err);
 	to->at = defaults.at;

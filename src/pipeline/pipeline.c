@@ -280,13 +280,14 @@ static void judge_all(struct pipeline *pipeline, struct request *req)
 {
 	req->visitor = visit_begin(req);
 	const struct visitor_context visitor_context = visit_context(&pipeline->visits, req);
-	const struct consent_signer signer = visit_signer(&pipeline->visits);
+	const struct visit_consent consent = visit_consent(&pipeline->visits, req);
 	const struct step_context context = { .snap = req->snap,
 		                              .source = req->source,
 		                              .connection = &req->connection,
 		                              .visitor = req->visitor,
 		                              .visitor_context = &visitor_context,
-		                              .signer = &signer,
+		                              .consent_cookie = consent.has_cookie ? &consent.cookie : NULL,
+		                              .signer = consent.takes_cookies ? &consent.signer : NULL,
 		                              .idempotency_key = req->idempotency_key,
 		                              .hash_key = pipeline->hash_key,
 		                              .suppression = pipeline->options.suppression,

@@ -86,6 +86,7 @@ static void decide_consent(const struct step_context *context, struct event *ev)
 	const struct consent_context consent = { .cfg = context->snap->cfg,
 		                                 .source = context->source,
 		                                 .connection = context->connection,
+		                                 .cookie = context->consent_cookie,
 		                                 .signer = context->signer,
 		                                 .arena = context->arena,
 		                                 .dry = context->dry };

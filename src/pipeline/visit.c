@@ -3,6 +3,7 @@
  * stands for is analytics. */
 #include "pipeline/visit.h"
 
+#include "base/metrics.h"
 #include "privacy/consent.h"
 
 static enum consent_state state_of_id(const struct event *ev)
@@ -22,9 +23,14 @@ static enum visitor_leave leave_of(const struct event *ev)
 	return ev->consent.is_update && state_of_id(ev) != CONSENT_GRANTED ? VISITOR_AS_IS : VISITOR_FREE;
 }
 
+static bool takes_cookies(const struct request *req)
+{
+	return req->source->kind == SOURCE_BROWSER && req->source->cookies != SOURCE_COOKIES_OFF;
+}
+
 struct visitor *visit_begin(const struct request *req)
 {
-	if (req->source->kind != SOURCE_BROWSER || req->source->cookies == SOURCE_COOKIES_OFF || req->route->dry)
+	if (!takes_cookies(req) || req->route->dry)
 		return NULL;
 	return arena_zalloc(req->arena, sizeof(struct visitor));
 }
@@ -52,9 +58,16 @@ static bool verify(const void *keys, struct slice text, const uint8_t tag[CONSEN
 	return cookies_keys_verify(keys, text, tag) >= 0;
 }
 
-struct consent_signer visit_signer(const struct visits *visits)
+struct visit_consent visit_consent(const struct visits *visits, const struct request *req)
 {
-	return (struct consent_signer) { &visits->keys, sign, verify };
+	struct visit_consent out = { .signer = { &visits->keys, sign, verify }, .takes_cookies = takes_cookies(req) };
+	uint32_t ignored = 0;
+	if (out.takes_cookies && req->connection.cookies.len)
+		out.has_cookie = consent_cookie_read(req->connection.cookies, req->snap->cfg->cookies.consent_name,
+		                                     &out.signer, req->received_ms, &out.cookie, &ignored);
+	if (ignored && !req->route->dry)
+		metrics_add(metrics_series1(METRIC_CONSENT_IGNORED, "cookie"), ignored);
+	return out;
 }
 
 void visit_identify(struct visitor *visitor, const struct visitor_context *context, struct event *ev)

@@ -137,7 +137,7 @@ void consent_decide(struct event *ev, const struct consent_context *context)
 		policy_apply(ev, context->source, false);
 	ev->payload_allowed = context->source->dead_letter_payload == PAYLOAD_ALWAYS ||
 	                      (errors_told(ev) == told && allows_payload(ev, context->source));
-	if (ev->consent.is_update && hearing_takes_cookies(context))
+	if (ev->consent.is_update && context->signer)
 		ev->consent.cookie = make_cookie(ev, context);
 }
 

@@ -5,8 +5,11 @@
 
 #include "base/base64.h"
 #include "base/buffer.h"
+#include "base/cookies.h"
 #include "base/hex.h"
+#include "privacy/statements.h"
 
+#define COOKIES_MAX 8
 #define COOKIE_BYTES_MAX 2048
 #define SECONDS_DIGITS_MAX 9
 #define PURPOSE_BYTES_MAX 32
@@ -98,6 +101,37 @@ bool consent_cookie_parse(struct slice text, const struct consent_signer *signer
 		return false;
 	out->purposes = rest;
 	return true;
+}
+
+/* Clocks differ a little: what is ahead is of now, not later than what others say now. */
+static bool take_time(struct consent_cookie *cookie, int64_t now_ms)
+{
+	if (!statements_is_sane_time(cookie->time_ms, now_ms) ||
+	    cookie->time_ms < now_ms - CONSENT_COOKIE_MAX_AGE_S * 1000LL)
+		return false;
+	cookie->time_ms = cookie->time_ms < now_ms ? cookie->time_ms : now_ms;
+	return true;
+}
+
+bool consent_cookie_read(struct slice header, struct slice name, const struct consent_signer *signer, int64_t now_ms,
+                         struct consent_cookie *out, uint32_t *ignored)
+{
+	struct slice value;
+	bool found = false;
+	*ignored = 0;
+	for (size_t i = 0; i < COOKIES_MAX && cookies_next(&header, name, &value); i++) {
+		struct consent_cookie cookie;
+		if (value.len == 0)
+			continue;
+		if (!consent_cookie_parse(value, signer, &cookie) || !take_time(&cookie, now_ms)) {
+			++*ignored;
+			continue;
+		}
+		if (!found || cookie.time_ms > out->time_ms)
+			*out = cookie;
+		found = true;
+	}
+	return found;
 }
 
 void consent_cookie_find(const struct consent_cookie *cookie, struct consent_cookie_purpose *out)

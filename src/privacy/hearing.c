@@ -1,17 +1,8 @@
 /* A server's connection is the server's own and says nothing of the person: of server sources only the event speaks. */
 #include "privacy/hearing.h"
 
-#include "base/cookies.h"
 #include "base/metrics.h"
 #include "privacy/us_privacy.h"
-
-#define COOKIES_MAX 8
-
-bool hearing_takes_cookies(const struct consent_context *context)
-{
-	return context->signer && context->source->kind == SOURCE_BROWSER &&
-	       context->source->cookies != SOURCE_COOKIES_OFF;
-}
 
 static void ignore(struct event *ev, const struct consent_context *context, const char *statement, struct slice path)
 {
@@ -21,40 +12,14 @@ static void ignore(struct event *ev, const struct consent_context *context, cons
 		event_warn(ev, context->arena, path, SLICE("consent_ignored"));
 }
 
-/* Clocks differ a little: what is ahead is of now, not later than what others say now. */
-static bool take_time(int64_t *time_ms, int64_t now_ms)
-{
-	if (!statements_is_sane_time(*time_ms, now_ms))
-		return false;
-	*time_ms = *time_ms < now_ms ? *time_ms : now_ms;
-	return true;
-}
-
-/* A browser may hold several under one name (for the host, for the domain): the latest that is ours counts. */
-static void hear_cookie(struct event *ev, const struct consent_context *context, struct hearing *out)
-{
-	struct slice rest = context->connection->cookies, value;
-	if (!rest.len || !hearing_takes_cookies(context))
-		return;
-	for (size_t i = 0; i < COOKIES_MAX && cookies_next(&rest, context->cfg->cookies.consent_name, &value); i++) {
-		struct consent_cookie cookie;
-		if (value.len == 0)
-			continue;
-		if (!consent_cookie_parse(value, context->signer, &cookie) ||
-		    !take_time(&cookie.time_ms, ev->received_ms) ||
-		    cookie.time_ms < ev->received_ms - CONSENT_COOKIE_MAX_AGE_S * 1000LL) {
-			ignore(ev, context, "cookie", SLICE_NONE);
-			continue;
-		}
-		if (!out->has_cookie || cookie.time_ms > out->cookie.time_ms)
-			out->cookie = cookie;
-		out->has_cookie = true;
-	}
-}
-
 static bool read_tcf(struct slice text, const struct event *ev, const struct consent_context *context, struct tcf *out)
 {
-	return tcf_parse(text, context->cfg->consent.tcf_vendor, out) && take_time(&out->updated_ms, ev->received_ms);
+	if (!tcf_parse(text, context->cfg->consent.tcf_vendor, out) ||
+	    !statements_is_sane_time(out->updated_ms, ev->received_ms))
+		return false;
+	/* clocks differ a little: what is ahead is of now, not later than what others say now */
+	out->updated_ms = out->updated_ms < ev->received_ms ? out->updated_ms : ev->received_ms;
+	return true;
 }
 
 static void hear_tcf(struct event *ev, const struct consent_context *context, struct hearing *out)
@@ -138,7 +103,7 @@ bool hearing_hold(struct event *ev, const struct consent_context *context, struc
 		return false;
 	if (out->own.time_is_absurd)
 		ignore(ev, context, "time", SLICE("/consent/time"));
-	hear_cookie(ev, context, out);
+	out->cookie = context->cookie;
 	hear_tcf(ev, context, out);
 	hear_google(ev, context, out);
 	bool gpp = hear_gpp(ev, context, out), us_privacy = hear_us_privacy(ev, context, out);
@@ -190,9 +155,9 @@ size_t hearing_statements(const struct hearing *hearing, const struct config_pur
 	const struct event_purpose *own = find_own(&hearing->own, purpose->name);
 	if (own)
 		said[count++] = (struct resolve_statement) { own->state, BASIS_EVENT, hearing->own.time_ms };
-	if (hearing->has_cookie) {
+	if (hearing->cookie) {
 		struct consent_cookie_purpose cookie = { .name = purpose->name };
-		consent_cookie_find(&hearing->cookie, &cookie);
+		consent_cookie_find(hearing->cookie, &cookie);
 		said[count++] = (struct resolve_statement) { cookie.state, BASIS_COOKIE, cookie.time_ms };
 	}
 	if (hearing->has_tcf)

@@ -17,9 +17,11 @@ static bool is_necessary(struct slice name)
 	return slice_equal(name, SLICE("necessary"));
 }
 
-static enum consent_applied denied(const struct source *source)
+/* A withdrawal is never dropped. */
+static enum consent_applied denied(const struct event *ev, const struct source *source)
 {
-	return source->denied_events == DENIED_EVENTS_DROPPED ? CONSENT_DROPPED : CONSENT_STRIPPED;
+	return source->denied_events == DENIED_EVENTS_DROPPED && !ev->consent.is_update ? CONSENT_DROPPED
+	                                                                                : CONSENT_STRIPPED;
 }
 
 static void set(struct event *ev, enum consent_applied applied, const struct event_purpose *decided)
@@ -35,7 +37,7 @@ static void apply_strictest(struct event *ev, const struct source *source)
 	for (uint32_t i = 0; i < consent->count && consent->at[i].is_configured; i++) {
 		if (consent->at[i].state == CONSENT_GRANTED)
 			continue;
-		set(ev, denied(source), &consent->at[i]);
+		set(ev, denied(ev, source), &consent->at[i]);
 		return;
 	}
 	set(ev, CONSENT_KEPT, consent->count ? &consent->at[0] : NULL);
@@ -52,6 +54,7 @@ void policy_apply(struct event *ev, const struct source *source, bool strict)
 	for (size_t i = 0; i < ev->schema->purposes_count; i++) {
 		const struct event_purpose *purpose = find(&ev->consent, ev->schema->purposes[i]);
 		bool is_granted = purpose ? purpose->state == CONSENT_GRANTED : is_necessary(ev->schema->purposes[i]);
+		is_granted = is_granted || ev->consent.is_update; /* whatever its schema says */
 		any = any || is_granted;
 		all = all && is_granted;
 		if (is_granted && !granted)
@@ -61,7 +64,7 @@ void policy_apply(struct event *ev, const struct source *source, bool strict)
 	}
 	const struct event_purpose *ads = find(&ev->consent, SLICE("ads"));
 	if (!any)
-		set(ev, denied(source), refused);
+		set(ev, denied(ev, source), refused);
 	else if (all && ads && ads->state == CONSENT_GRANTED)
 		set(ev, CONSENT_KEPT, granted);
 	else

@@ -228,6 +228,8 @@ static void read_purpose(struct event *ev, uint32_t key, struct arena *arena, st
 	if (!is_purpose_name(name))
 		refuse(ev, arena, name, "propertyNames",
 		       "names of purposes are lower case letters, digits and underscores, 32 at most");
+	else if (slice_equal(name, SLICE("basis")) || slice_equal(name, SLICE("applied")))
+		refuse(ev, arena, name, "propertyNames", "is what headgate itself writes");
 	else if (!statements_read_state(ev->doc, key + 1, &state))
 		refuse(ev, arena, name, "enum", "must be \"granted\", \"denied\", \"unknown\", true or false");
 	else

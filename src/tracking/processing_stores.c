@@ -46,7 +46,8 @@ bool processing_put_sources(struct processing *p, struct error *err)
 			page_put_text(&p->page, SLICE(": "));
 			put_default(p, country->at, country->count);
 		}
-		page_put_cell(&p->page, "%s", source->denied_events == DENIED_EVENTS_DROPPED ? "dropped" : "stripped");
+		page_put_cell(&p->page, "%s%s", source->denied_events == DENIED_EVENTS_DROPPED ? "dropped" : "stripped",
+		              source->daily_id ? "; where nothing at all is known, with an id that lasts a day" : "");
 		page_put_cell(&p->page, "%s", letters[source->dead_letter_payload]);
 		page_end_row(&p->page);
 	}

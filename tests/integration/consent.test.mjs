@@ -20,6 +20,7 @@ before(async () => {
 			dropping: { kind: 'browser', keys: ['dropping-key'], denied_events: 'dropped' },
 			lands: { kind: 'app', keys: ['lands-key'], consent_defaults: { analytics: 'granted' }, consent_country_defaults: { DE: { analytics: 'denied' }, US: { analytics: 'granted', ads: 'granted' } } },
 			server: { kind: 'server', keys: ['server-key'], consent_defaults: { analytics: 'contract', ads: 'denied' }, consent_country_defaults: { JP: { analytics: 'denied' } } },
+			daily: { kind: 'browser', keys: ['daily-key'], daily_id: true },
 			keep: { kind: 'browser', keys: ['keep-key'], unknown_events: 'keep', consent_defaults: { analytics: 'granted', ads: 'granted' } },
 		},
 	} });
@@ -171,6 +172,8 @@ test('the consent cookie: set by an update, believed afterwards, not when forged
 	for (const forged of [cookie.replace('ads-', 'ads+'), cookie.replace(/.$/, (c) => (c === 'A' ? 'Q' : 'A')), cookie.replace('=1.', '=1.0'), cookie.slice(0, -23)])
 		assert.equal((await send({}, 'silent-key', { cookie: forged })).event.consent.applied, 'stripped', forged);
 	assert.equal((await hg.metrics()).get('headgate_consent_ignored_total', { statement: 'cookie' }), before + 4);
+	await hg.post([pageView(), pageView(), pageView()], { key: 'silent-key', headers: { cookie: cookie.replace('ads-', 'ads+') } });
+	assert.equal((await hg.metrics()).get('headgate_consent_ignored_total', { statement: 'cookie' }), before + 5, 'read once for a request');
 	// several under one name: the one that is ours counts
 	assert.equal((await send({}, 'silent-key', { cookie: `hg_consent=1.0..x; ${cookie}` })).event.consent.basis.analytics, 'cookie');
 	// what an undated event says and the cookie denies: the strictest; an update is of now, and leaves alone what it does not name
@@ -190,6 +193,20 @@ test('events the catalog does not know, where they are kept: every purpose must 
 	assert.deepEqual(answer.json.events.map((e) => [e.index, e.applied]), [[0, 'stripped']]);
 	assert.equal((await stored(some.event_id, 'headgate.unverified')).consent.applied, 'stripped');
 	assert.equal((await stored(all.event_id, 'headgate.unverified')).consent.applied, 'kept');
+});
+
+test('an id for a day: without a cookie, only where a source asks and nothing is known', async () => {
+	const ids = async (over, key = 'daily-key', headers = {}) => (await send(over, key, { 'user-agent': 'Agent/1', ...headers })).event.ids;
+	const { daily_id: id, ...others } = await ids({ user_id: 'u-1' });
+	assert.match(id, /^[0-9a-f]{32}$/);
+	assert.deepEqual(others, {});
+	assert.deepEqual(await ids({ anonymous_id: 'other' }), { daily_id: id });
+	assert.notEqual((await ids({}, 'daily-key', { 'user-agent': 'Agent/2' })).daily_id, id);
+	for (const [consent, headers] of [[{ analytics: 'denied' }, {}], [{ ads: 'denied' }, {}], [{}, { 'sec-gpc': '1' }], [{ us_privacy: '1YYN' }, {}]])
+		assert.equal(await ids({ consent }, 'daily-key', headers), undefined, JSON.stringify([consent, headers]));
+	assert.equal((await ids({ consent: { analytics: 'granted' } })).daily_id, undefined);
+	assert.equal(await ids({}, 'silent-key'), undefined);
+	assert.ok(!everything().includes('Agent/2'));
 });
 
 test('the pixel carries the strings of other tools as well', async () => {
@@ -222,8 +239,10 @@ for (const [what, config, message] of [
 	['a server source must say what holds where nothing is said', { sources: { s: { kind: 'server', keys: ['k'] } } }, /sources\.s\.consent_defaults: is needed for a server source/],
 	['contract is for server sources', { sources: { s: { kind: 'browser', keys: ['k'], consent_defaults: { analytics: 'contract' } } } }, /sources\.s\.consent_defaults: contract is for server sources/],
 	['contract by country as well', { sources: { s: { kind: 'app', keys: ['k'], consent_country_defaults: { DE: { analytics: 'contract' } } } } }, /sources\.s\.consent_country_defaults: contract is for server sources/],
-	['a country is two capital letters', { sources: { s: { kind: 'app', keys: ['k'], consent_country_defaults: { Germany: {} } } } }, /consent_country_defaults\.Germany: expected a country/],
+	['an id for a day is not for servers', { sources: { s: { kind: 'server', keys: ['k'], consent_defaults: { ads: false }, daily_id: true } } }, /sources\.s\.daily_id: is for browser and app sources/],
+	['a country is two letters', { sources: { s: { kind: 'app', keys: ['k'], consent_country_defaults: { Germany: {} } } } }, /consent_country_defaults\.Germany: expected a country/],
 	['purposes people cannot refuse are none', { consent: { purposes: ['necessary'] } }, /consent\.purposes: expected a purpose that people can refuse/],
+	['a purpose is not called what another member is', { consent: { purposes: ['version'] } }, /consent\.purposes: expected another name/],
 	['each purpose once', { consent: { purposes: ['ads'] } }, /consent\.purposes: expected each purpose once/],
 	['opt-outs deny what is configured', { consent: { opt_out_purposes: ['marketing'] } }, /consent\.opt_out_purposes: expected a configured purpose, found/],
 	['the TCF speaks of what is configured', { consent: { tcf_purposes: { marketing: [1] } } }, /consent\.tcf_purposes: expected a configured purpose/],

@@ -177,6 +177,9 @@ static void test_environment(void **state)
 		                "HEADGATE_SOURCES__NEW__KIND=server",
 		                "HEADGATE_SOURCES__NEW__KEYS_FILE=secret",
 		                "HEADGATE_SOURCES__NEW__CONSENT_DEFAULTS__ADS=denied",
+		                "HEADGATE_SOURCES__NEW__CONSENT_COUNTRY_DEFAULTS__DE={\"ads\":false}",
+		                "HEADGATE_CONSENT__TCF_PURPOSES__ADS=[4]",
+		                "HEADGATE_CONSENT__GOOGLE__AD_USER_DATA=functional",
 		                "HEADGATE_SOURCES__NEW__LIMITS__EVENTS=9",
 		                "HEADGATE_CONFIG=elsewhere",
 		                "HEADGATES=1",
@@ -206,6 +209,14 @@ static void test_environment(void **state)
 	assert_text(new_source->name, "new");
 	assert_int_equal(new_source->events, 9);
 	assert_int_equal(new_source->consent_defaults[0].state, CONSENT_DENIED);
+	assert_int_equal(new_source->country_defaults_count, 1);
+	assert_text(new_source->country_defaults[0].country, "DE");
+	assert_text(new_source->country_defaults[0].at[0].purpose, "ads");
+	assert_int_equal(cfg->consent.purposes_count, 4);
+	assert_text(cfg->consent.purposes[1].name, "ads");
+	assert_int_equal(cfg->consent.purposes[1].tcf, 8);
+	assert_true(cfg->consent.purposes[1].is_opt_out);
+	assert_int_equal(cfg->consent.purposes[3].google, 1 << GOOGLE_AD_USER_DATA);
 	config_destroy(&cfg);
 }
 

@@ -236,9 +236,15 @@ static struct event *judge(const struct row *row)
 		                              .content_type = SLICE("application/json"),
 		                              .body = event_text(row, &arrival) };
 	assert_int_equal(protocol_native.decode(&input, &limits, snap->cat, &arena, &decoded), PROTOCOL_OK);
+	struct consent_cookie cookie;
+	uint32_t ignored;
+	bool has_cookie = source->kind == SOURCE_BROWSER && source->cookies != SOURCE_COOKIES_OFF &&
+	                  consent_cookie_read(arrival.connection.cookies, SLICE("hg_consent"), &signer, NOW_MS, &cookie,
+	                                      &ignored);
 	const struct step_context context = { .snap = snap,
 		                              .source = source,
 		                              .connection = &arrival.connection,
+		                              .consent_cookie = has_cookie ? &cookie : NULL,
 		                              .signer = &signer,
 		                              .hash_key = &key,
 		                              .arena = &arena,
