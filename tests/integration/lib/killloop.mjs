@@ -123,8 +123,9 @@ export class KillLoop {
 	async round() {
 		if (this.failed) throw this.failed;
 		if (!this.busy && this.random() < 0.35) this.busy = this.brokerFault().catch((e) => (this.failed = e)).finally(() => (this.busy = null));
-		const fault = this.random() < 0.5 ? this.networkFault() : null;
-		await sleep(100 + this.random() * (this.random() < 0.25 ? 5000 : 1400));
+		const lifeMs = this.random() < 0.25 ? 1500 + this.random() * 4000 : 100 + this.random() * 1400;
+		const fault = this.random() < 0.5 ? sleep(this.random() * lifeMs).then(() => this.networkFault()) : null;
+		await sleep(lifeMs);
 		await this.headgate.kill9();
 		this.kills++;
 		this.rebuilds += this.headgate.stderr.split('kafka_producer_rebuilt').length - 1;
