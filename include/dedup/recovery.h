@@ -18,7 +18,7 @@ struct dedup_recovery {
 bool dedup_recovery_init(struct dedup_recovery *recovery, struct dedup *dedup, const char *data_dir, struct error *err);
 /* Inserts the keys of all indexes; of those that are damaged or cannot be read has_index says no, so that the journal
  * file is scanned where it is still there. Called by the others when it was not called yet: after the journal took the lock. */
-void dedup_recovery_load(void *recovery);
+void dedup_recovery_load(void *context);
 void dedup_recovery_on_record(void *context, uint32_t lane, const struct journal_record *record);
 bool dedup_recovery_has_index(void *context, uint32_t lane, const char *file_name);
 /* At the end, after the keeper has stopped. */

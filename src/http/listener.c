@@ -101,7 +101,7 @@ int listener_open(const struct config_address *address, bool is_first, uint16_t 
 
 int listener_share(int inherited_fd, uint16_t *port, struct error *err)
 {
-	union socket_address bound;
+	union socket_address bound = { .any.sa_family = AF_UNSPEC };
 	socklen_t len = sizeof(bound);
 	int fd = fcntl(inherited_fd, F_DUPFD_CLOEXEC, 0);
 
