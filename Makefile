@@ -13,7 +13,7 @@ WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmis
 HARDEN := -fstack-protector-strong -fPIE -fcf-protection $(if $(SAN),,-D_FORTIFY_SOURCE=3)
 OPT := $(if $(SAN),-O1 -g -fno-omit-frame-pointer -fsanitize=$(SAN) -fno-sanitize-recover=all,-O2 -g)
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-CPPFLAGS = -Iinclude -D_GNU_SOURCE -DHEADGATE_VERSION='"$(VERSION)"'
+CPPFLAGS = -Iinclude -D_GNU_SOURCE
 CFLAGS = -std=c11 $(OPT) $(WARN) $(HARDEN) -pthread
 LDFLAGS = -pie -Wl,-z,relro,-z,now $(if $(SAN),-fsanitize=$(SAN)) -pthread
 LDLIBS = $(shell pkg-config --libs $(PKGS))
@@ -58,6 +58,7 @@ $(B)/headgate: $(B)/src/main.o $(TSAN) $(B)/libheadgate.a
 $(B)/version: FORCE
 	@mkdir -p $(B); echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' >$@
 $(B)/src/command/version.o: $(B)/version
+$(B)/src/command/version.o: CPPFLAGS += -DHEADGATE_VERSION='"$(VERSION)"'
 $(B)/src/config/embedded.o: config/headgate.jsonc
 $(B)/src/identity/bots.o: src/identity/crawlers.txt
 $(B)/src/identity/referrer.o: src/identity/referrers.txt
