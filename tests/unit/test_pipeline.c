@@ -90,6 +90,7 @@ static void close_all(void)
 		pipeline_destroy(&lanes[i]);
 	journal_close(&journal);
 	dedup_destroy(&dedup);
+	dedup_recovery_fini(&recovery);
 }
 
 static int set_up(void **state)
