@@ -14,12 +14,12 @@
 
 /* ---- dying at the n-th call: these stand in for those of libc ---- */
 
-static int calls_left = -1;
-static bool fails; /* instead of dying: that one call fails */
+static _Atomic int calls_left = -1; /* the keeper's calls count as well */
+static _Atomic bool fails;          /* instead of dying: that one call fails */
 
 static bool is_the_one(void)
 {
-	if (calls_left < 0 || calls_left-- != 0)
+	if (calls_left < 0 || atomic_fetch_sub(&calls_left, 1) != 0)
 		return false;
 	if (!fails)
 		_exit(43);
@@ -349,7 +349,7 @@ static void test_failure_of_each_call(void **state)
 		fails = true;
 		calls_left = n;
 		bool done = journal_erase(f.journal, &calls, &erased, &f.err);
-		through = calls_left >= 0; /* the keeper's calls count as well */
+		through = calls_left >= 0;
 		calls_left = -1;
 		fails = false;
 		journal_erase_end(f.journal);
