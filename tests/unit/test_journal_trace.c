@@ -327,11 +327,13 @@ static void test_every_prefix(void **state)
 			struct disk_file *file = &disk.files[step->file];
 			struct disk_file kept = { .len = file->len };
 			kept.bytes = malloc(file->len + 1);
-			memcpy(kept.bytes, file->bytes, file->len);
+			if (file->len)
+				memcpy(kept.bytes, file->bytes, file->len);
 			write_part(&disk, step, torn);
 			recover(&f, &disk, epoch, begun);
 			set_length(file, kept.len);
-			memcpy(file->bytes, kept.bytes, kept.len);
+			if (kept.len)
+				memcpy(file->bytes, kept.bytes, kept.len);
 			free(kept.bytes);
 		}
 		apply(&disk, step);
