@@ -90,7 +90,8 @@ static void put_record(struct export *export, const struct journal_record *recor
 static bool flush(struct export *export)
 {
 	struct buffer *text = &export->text;
-	export->failed = export->failed || text->failed || fwrite(text->at, 1, text->len, stdout) != text->len;
+	export->failed =
+	        export->failed || text->failed || (text->len && fwrite(text->at, 1, text->len, stdout) != text->len);
 	text->len = 0;
 	return !export->failed;
 }
