@@ -72,7 +72,8 @@ struct journal_options {
 	/* What the sink has is kept so long for replay, as far as a quarter of the budget goes and intake does not need
 	 * the room. 0: not at all. */
 	uint64_t grace_ms;
-	/* Recovery hands over every valid record, and what is left of the erased ones, of the files that have no key index (in order, per lane). */
+	/* Recovery hands over every valid record, and what is left of the erased ones, of the files that have no key
+	 * index (in order, per lane). */
 	void (*on_recovered)(void *context, uint32_t lane, const struct journal_record *record);
 	/* May be NULL: called once all lanes are recovered, before the keeper runs. */
 	void (*recovered_all)(void *context);

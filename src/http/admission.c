@@ -1,5 +1,5 @@
-/* Framing → route → method → (preflight) → key → origin → signature → rates → draining, headroom → content type and coding → length. What
- * comes earlier decides, so that a caller without rights learns nothing about the state behind them. */
+/* Framing → route → method → (preflight) → key → origin → signature → rates → draining, headroom → content type and
+ * coding → length. What comes earlier decides, so that a caller without rights learns nothing about the state behind. */
 #include "http/admission.h"
 
 #include "base/clock.h"
