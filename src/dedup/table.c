@@ -7,7 +7,8 @@
  * use, and windows of at most 32,000 buckets, keep that unambiguous however long the shard then lies idle.
  *
  * When the table is full: sweep, else double, else (at the bound, or out of memory) drop an eighth, earliest expiry
- * first. */
+ * first. What is dropped must lie all over the table: holes in one part of it would leave the rest to fill up without end,
+ * and linear probing is slow where nothing is empty. */
 #include "dedup/table.h"
 
 #include <assert.h>
@@ -76,14 +77,26 @@ static void delete_at(struct dedup_table *table, size_t hole)
 	table->count--;
 }
 
-/* Deletes up to `most` entries that expire by `until`. What moves into a hole is looked at in turn; what a hole at the
- * end pulls from the beginning was looked at already. */
-static size_t delete_until(struct dedup_table *table, int64_t until, size_t most)
+/* What to delete: all that expires by `whole`; of what expires after that by `until`, `part` in every `of`, evenly over
+ * the slots. */
+struct removal {
+	int64_t whole, until;
+	size_t part, of;
+};
+
+/* Returns how many. What moves into a hole is looked at in turn; what a hole at the end pulls from the beginning was
+ * looked at already. */
+static size_t delete_those(struct dedup_table *table, const struct removal *those)
 {
-	size_t deleted = 0;
-	for (size_t i = 0; i < table->capacity && deleted < most; i++)
-		while (table->slots[i].key.bucket && is_expired(table, table->slots[i].key.bucket, until) &&
-		       deleted < most) {
+	size_t deleted = 0, due = 0;
+	for (size_t i = 0; i < table->capacity; i++)
+		while (table->slots[i].key.bucket) {
+			int64_t expiry = expiry_of(table, table->slots[i].key.bucket);
+			if (expiry > those->until)
+				break;
+			if (expiry > those->whole && (due += those->part) < those->of)
+				break;
+			due -= expiry > those->whole ? those->of : 0;
 			delete_at(table, i);
 			deleted++;
 		}
@@ -92,7 +105,7 @@ static size_t delete_until(struct dedup_table *table, int64_t until, size_t most
 
 static void sweep(struct dedup_table *table, int64_t now)
 {
-	delete_until(table, now, SIZE_MAX);
+	delete_those(table, &(struct removal) { .whole = now, .until = now });
 	table->swept = now;
 }
 
@@ -139,12 +152,13 @@ void dedup_table_expect(struct dedup_table *table, size_t count)
 		(void)!grow(table, capacity);
 }
 
-/* The expiry up to which about `wanted` entries go: expiries are counted in classes, one per bucket where their range
- * allows it. */
-static int64_t evict_threshold(const struct dedup_table *table, size_t wanted)
+/* What to delete so that about `wanted` entries go. Expiries are counted in classes, one per bucket where their range
+ * allows it; the earliest classes go as a whole, of the last one no more than needed: in a burst everything expires in one
+ * bucket, and dropping it whole would forget what came a moment ago. */
+static struct removal choose_evicted(const struct dedup_table *table, size_t wanted)
 {
 	int64_t least = INT64_MAX, most = 0;
-	size_t classes[EVICT_CLASSES] = { 0 }, sum = 0, class = 0;
+	size_t classes[EVICT_CLASSES] = { 0 }, before = 0, last = 0;
 	for (size_t i = 0; i < table->capacity; i++) {
 		if (!table->slots[i].key.bucket)
 			continue;
@@ -156,22 +170,20 @@ static int64_t evict_threshold(const struct dedup_table *table, size_t wanted)
 	for (size_t i = 0; i < table->capacity; i++)
 		if (table->slots[i].key.bucket)
 			classes[(expiry_of(table, table->slots[i].key.bucket) - least) / width]++;
-	while (sum < wanted && class < EVICT_CLASSES)
-		sum += classes[class ++];
-	return least + (int64_t) class * width - 1;
+	while (last + 1 < EVICT_CLASSES && before + classes[last] < wanted)
+		before += classes[last++];
+	return (struct removal) { .whole = least + (int64_t)last * width - 1,
+		                  .until = least + (int64_t)(last + 1) * width - 1,
+		                  .part = wanted - before,
+		                  .of = classes[last] };
 }
 
-/* First all that expires before the threshold's class, then of that class no more than needed: in a burst everything
- * expires in one bucket, and dropping it whole would forget what came a moment ago. */
 static void evict(struct dedup_table *table)
 {
-	size_t wanted = table->capacity / 8;
-	int64_t threshold = evict_threshold(table, wanted);
-	size_t gone = delete_until(table, threshold - 1, wanted);
-	gone += delete_until(table, threshold, wanted - gone);
-	table->evicted += gone;
-	if (threshold > table->evicted_until)
-		table->evicted_until = threshold;
+	struct removal those = choose_evicted(table, table->capacity / 8);
+	table->evicted += delete_those(table, &those);
+	if (those.until > table->evicted_until)
+		table->evicted_until = those.until;
 }
 
 static void make_room(struct dedup_table *table, int64_t now)

@@ -1,6 +1,7 @@
 /* A start with 10 million keys in the dedup window: key indexes as the keeper leaves them behind (merged ones and one per
  * journal file), loaded into a new table in a process of its own. Prints `figure NAME VALUE UNIT`: the time, the bytes
- * read, the memory that the process holds then, and how long merging eight of the files takes. */
+ * read, the memory that the process holds then, and how long merging eight of the files takes; and what a key costs where
+ * the memory has long been full, against one where it has just become so. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,8 @@
 
 #define KEYS 10000000
 #define DAY_MS INT64_C(86400000)
+#define FULL_BYTES (64u << 20) /* holds so many keys: */
+#define FULL_KEYS (FULL_BYTES / 24 / 8 * 5)
 
 static const uint32_t FILES[] = { 4000000, 2000000, 1000000, 1000000, 500000, 500000, 250000, 250000, 250000, 250000 };
 
@@ -113,6 +116,42 @@ static void merge(const char *dir, int64_t now_ms)
 	printf("figure dedup_merge_4m_keys %lld ms\n", (long long)(clock_monotonic_us() - begun_us) / 1000);
 }
 
+/* Nanoseconds for a new key, in the pattern of the pipeline. */
+static double see_new(struct dedup *dedup, uint64_t first, uint64_t count, int64_t now_ms)
+{
+	int64_t begun_us = clock_monotonic_us();
+	for (uint64_t number = first; number < first + count; number++) {
+		const struct slice parts[] = { SLICE("shop"), { (const char *)&number, sizeof(number) } };
+		struct dedup_key key = dedup_make_key(dedup, parts, 2, now_ms, 30 * (uint64_t)DAY_MS);
+		struct dedup_ticket ticket;
+		if (dedup_reserve(dedup, &key, 1, now_ms, &ticket, NULL) != DEDUP_NEW)
+			exit(1);
+		dedup_confirm(dedup, &ticket);
+	}
+	return (double)(clock_monotonic_us() - begun_us) * 1000 / (double)count;
+}
+
+static void fill(const char *dir, int64_t now_ms)
+{
+	(void)dir;
+	struct error err = { 0 };
+	const struct dedup_options options = { .memory_bytes = FULL_BYTES, .bucket_ms = DEDUP_BUCKET_MS };
+	struct dedup *dedup = dedup_create(&options, &err);
+	struct dedup_stats stats;
+	if (!dedup)
+		die(&err);
+	see_new(dedup, 0, FULL_KEYS / 4 * 3, now_ms);
+	double before = see_new(dedup, FULL_KEYS / 4 * 3, FULL_KEYS / 4, now_ms);
+	see_new(dedup, FULL_KEYS, 4 * FULL_KEYS, now_ms);
+	double after = see_new(dedup, 5 * FULL_KEYS, FULL_KEYS, now_ms);
+	dedup_stats(dedup, &stats);
+	printf("figure dedup_key_filling %.0f ns\n", before);
+	printf("figure dedup_key_full %.0f ns\n", after);
+	printf("figure dedup_full_ratio %.2f of filling, %llu keys forgotten\n", after / before,
+	       (unsigned long long)stats.evicted);
+	dedup_destroy(&dedup);
+}
+
 int main(void)
 {
 	char dir[64], command[128];
@@ -123,8 +162,8 @@ int main(void)
 	snprintf(command, sizeof(command), "%s/dedup", dir);
 	mkdir(command, 0700);
 	int status = 0;
-	void (*const parts[])(const char *, int64_t) = { write_files, load, merge };
-	for (size_t i = 0; i < 3 && status == 0; i++) {
+	void (*const parts[])(const char *, int64_t) = { write_files, load, merge, fill };
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && status == 0; i++) {
 		pid_t child = fork(); /* so that the memory of one part is not counted for the next */
 		if (child == 0) {
 			parts[i](dir, now_ms);
