@@ -263,41 +263,6 @@ static void test_eviction(void **state)
 	dedup_destroy(&dedup);
 }
 
-/* Slots in use in a row, which a search may have to walk. */
-static size_t longest_run(const struct dedup_table *table)
-{
-	size_t longest = 0, run = 0;
-	for (size_t i = 0; i < 2 * table->capacity; i++) {
-		run = table->slots[i % table->capacity].key.bucket ? run + 1 : 0;
-		longest = run > longest ? run : longest;
-	}
-	return longest;
-}
-
-/* A table that has been full for long must be as quick as one that just became full: whether all expires at once, or in
- * few classes, or over a long time. */
-static void test_eviction_crowds_no_part(void **state)
-{
-	(void)state;
-	static const uint64_t HOURS[] = { 0, 20, 700 };
-	struct dedup *dedup = make(1 << 20);
-	int64_t now_ms = clock_wall_ms();
-	for (size_t i = 0; i < sizeof(HOURS) / sizeof(HOURS[0]); i++) {
-		struct dedup_table table;
-		assert_true(dedup_table_init(&table, 1 << 15, now_ms / BUCKET_MS));
-		for (uint64_t n = 0; n < 20 * table.capacity_max; n++) {
-			uint64_t window_ms = DAY_MS + (HOURS[i] ? n * 7919 % (HOURS[i] * 3600000) : 0);
-			struct dedup_entry entry = { key_of(dedup, n, now_ms, window_ms), 1 };
-			dedup_table_put(&table, &entry, now_ms / BUCKET_MS);
-		}
-		assert_int_equal(table.capacity, 1 << 15);
-		assert_in_range(table.count, table.capacity / 8 * 6 - 1, table.capacity / 8 * 7);
-		assert_in_range(longest_run(&table), 1, table.capacity / 8);
-		dedup_table_fini(&table);
-	}
-	dedup_destroy(&dedup);
-}
-
 static void test_many_in_flight(void **state)
 {
 	(void)state;
@@ -617,7 +582,6 @@ int main(void)
 		cmocka_unit_test(test_growth),
 		cmocka_unit_test(test_expired_make_room),
 		cmocka_unit_test(test_eviction),
-		cmocka_unit_test(test_eviction_crowds_no_part),
 		cmocka_unit_test(test_many_in_flight),
 		cmocka_unit_test(test_reservations_run_out),
 		cmocka_unit_test(test_model),
