@@ -11,7 +11,7 @@
 struct audit_log;
 struct journal;
 
-/* `key`: of the installation. */
+/* Makes the file if need be; may be open in several processes. `key`: of the installation; NULL: no id will be put. */
 struct audit_log *audit_log_open(const char *data_dir, const struct hash_key *key, struct error *err);
 void audit_log_close(struct audit_log **log);
 /* Appends one line and syncs it. `members`: what else there is to say, as JSON members with a comma before each, made

@@ -1,13 +1,16 @@
 /* `headgate journal ls|cat|verify|export [FILE...]`: looks at the files as they lie there, without the lock, so also beside a
  * running daemon, whose newest file may end in half a batch and whose oldest may vanish while we look. */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "command/command.h"
 #include "command/journal.h"
 #include "command/replay.h"
+#include "holdings/audit_log.h"
 
 static bool write_failed(struct error *err)
 {
@@ -166,7 +169,7 @@ static bool verify_file(const struct journal_sight *sight, size_t i, struct jour
 static const struct word {
 	const char *name, *head;
 	bool (*file)(const struct journal_sight *sight, size_t i, struct journal_verdict *verdict, struct error *err);
-	bool has_range;
+	bool prints_records; /* of persons; takes a range */
 } words[] = {
 	{ "ls", "lane        epoch        first    records        bytes  state     file\n", list_file, false },
 	{ "cat", "", cat_file, true },
@@ -194,6 +197,58 @@ static bool are_there(const struct journal_sight *sight, struct error *err)
 	return true;
 }
 
+/* ---- the audit log ---- */
+
+/* Of the directory that the file is part of, <directory>/journal/<lane>/<file>. False: of none that has an audit log. */
+static bool find_data_dir(const char *file, char dir[PATH_MAX])
+{
+	char log[PATH_MAX + 16];
+	if (!realpath(file, dir))
+		return false;
+	for (int up = 0; up < 3; up++) {
+		char *slash = strrchr(dir, '/');
+		if (!slash)
+			return false;
+		*slash = '\0';
+	}
+	snprintf(log, sizeof log, "%s/audit.ndjson", dir);
+	return access(log, F_OK) == 0;
+}
+
+static bool note_in(const char *dir, const struct command_line *line, size_t files, struct error *err)
+{
+	struct buffer members;
+	struct audit_log *log = audit_log_open(dir, NULL, err);
+	if (!log)
+		return false;
+	buffer_init(&members, NULL);
+	audit_log_put_text(&members, "command", slice_of(line->arguments[0]));
+	if (line->journal.from)
+		audit_log_put_text(&members, "from", slice_of(line->journal.from));
+	if (line->journal.to)
+		audit_log_put_text(&members, "to", slice_of(line->journal.to));
+	audit_log_put_number(&members, "files", files);
+	bool ok = audit_log_write(log, "journal_read", true, &members, err);
+	buffer_fini(&members);
+	audit_log_close(&log);
+	return ok;
+}
+
+/* Who prints records reads the data of persons: that stands in the audit log of their directory before the first one is
+ * printed. Files that were carried elsewhere have none. */
+static bool note_reading(const struct command_line *line, const struct journal_sight *sight, struct error *err)
+{
+	char before[PATH_MAX] = "", dir[PATH_MAX];
+	for (size_t i = 0; i < sight->count; i++) {
+		if (!find_data_dir(sight->files[i].path, dir) || strcmp(dir, before) == 0)
+			continue;
+		if (!note_in(dir, line, sight->count, err))
+			return error_prepend(err, "not printed, since it cannot be noted in the audit log");
+		memcpy(before, dir, sizeof before);
+	}
+	return true;
+}
+
 static const struct word *find_word(const char *name)
 {
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
@@ -214,11 +269,12 @@ int command_journal(const struct command_line *line)
 	if (!word)
 		return command_usage(
 		        "expected: headgate journal ls|cat|verify|export [FILE...] or journal replay --from WHEN");
-	if (ranged && !word->has_range)
+	if (ranged && !word->prints_records)
 		return command_usage("journal %s looks at whole files: no --from or --to", word->name);
 	if (!journal_range_parse(line->journal.from, line->journal.to, &sight.range, &err))
 		return command_usage("%s", err.message);
-	bool ok = find_files(line, &sight, &err) && are_there(&sight, &err) && run_word(word, &sight, &verdict, &err);
+	bool ok = find_files(line, &sight, &err) && are_there(&sight, &err) &&
+	          (!word->prints_records || note_reading(line, &sight, &err)) && run_word(word, &sight, &verdict, &err);
 	free(sight.files);
 	if (!ok)
 		return command_fail(&err);

@@ -1,5 +1,6 @@
 /* A line is written by one call at the end of the file and synced before the act is answered, so an act that somebody was
- * told of stands in the log. A line that a dying process left half written is ended at the next open.
+ * told of stands in the log. Daemon and commands may write to the same file: each takes a lock on it and asks anew where
+ * it ends. A line that a dying process left half written is ended before the next one.
  *
  * Failure modes: a line that cannot be written is cut off again and told to the caller, who decides whether the act may
  * go on without it. */
@@ -12,6 +13,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -28,7 +30,6 @@ struct audit_log {
 	pthread_mutex_t lock;
 	struct hash_key key;
 	int fd;
-	uint64_t size;
 	char dir[PATH_MAX - 64];
 };
 
@@ -37,35 +38,49 @@ static void path_of(const struct audit_log *log, const char *name, char path[PAT
 	snprintf(path, PATH_MAX, "%s/%.60s", log->dir, name);
 }
 
+static bool ends_in_half_a_line(const struct audit_log *log, uint64_t size)
+{
+	char last = '\n';
+	return size && pread(log->fd, &last, 1, (off_t)size - 1) == 1 && last != '\n';
+}
+
+static bool append_locked(struct audit_log *log, struct slice line, struct error *err)
+{
+	struct stat st;
+	if (fstat(log->fd, &st) != 0)
+		return error_set_errno(err, "fstat");
+	uint64_t size = (uint64_t)st.st_size, at = size;
+	bool ok = !ends_in_half_a_line(log, size) || file_write_at(log->fd, SLICE("\n"), at++, err);
+	ok = ok && file_write_at(log->fd, line, at, err) &&
+	     (fdatasync(log->fd) == 0 || error_set_errno(err, "fdatasync"));
+	if (!ok && ftruncate(log->fd, (off_t)size) != 0)
+		error_prepend(err, "half a line stays");
+	return ok;
+}
+
 static bool append(struct audit_log *log, struct slice line, struct error *err)
 {
-	bool ok = file_write_at(log->fd, line, log->size, err) &&
-	          (fdatasync(log->fd) == 0 || error_set_errno(err, "fdatasync"));
-	if (ok)
-		log->size += line.len;
-	else if (ftruncate(log->fd, (off_t)log->size) != 0)
-		error_prepend(err, "half a line stays");
+	if (flock(log->fd, LOCK_EX) != 0)
+		return error_set_errno(err, NAME);
+	bool ok = append_locked(log, line, err);
+	flock(log->fd, LOCK_UN);
 	return ok || error_prepend(err, NAME);
 }
 
-static bool ends_in_half_a_line(const struct audit_log *log)
+static bool is_full(const struct audit_log *log)
 {
-	char last = '\n';
-	return log->size && pread(log->fd, &last, 1, (off_t)log->size - 1) == 1 && last != '\n';
+	struct stat st;
+	return fstat(log->fd, &st) == 0 && (uint64_t)st.st_size >= FULL_BYTES;
 }
 
 static bool open_file(struct audit_log *log, struct error *err)
 {
 	char path[PATH_MAX];
-	struct stat st;
 	path_of(log, NAME, path);
 	log->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (log->fd < 0 || fstat(log->fd, &st) != 0)
+	if (log->fd < 0)
 		return error_set_errno(err, "%s", path);
-	log->size = (uint64_t)st.st_size;
-	if (!file_sync_dir(path, err))
-		return false;
-	return !ends_in_half_a_line(log) || append(log, SLICE("\n"), err);
+	return file_sync_dir(path, err);
 }
 
 struct audit_log *audit_log_open(const char *data_dir, const struct hash_key *key, struct error *err)
@@ -76,7 +91,8 @@ struct audit_log *audit_log_open(const char *data_dir, const struct hash_key *ke
 		return NULL;
 	}
 	pthread_mutex_init(&log->lock, NULL);
-	log->key = *key;
+	if (key)
+		log->key = *key;
 	log->fd = -1;
 	int len = snprintf(log->dir, sizeof log->dir, "%s", data_dir);
 	if (len >= (int)sizeof log->dir)
@@ -113,7 +129,6 @@ static void turn_over(struct audit_log *log)
 	if (access(to, F_OK) == 0 || rename(from, to) != 0)
 		return;
 	int old = log->fd;
-	uint64_t old_size = log->size;
 	if (open_file(log, &err)) {
 		close(old);
 		return;
@@ -122,7 +137,6 @@ static void turn_over(struct audit_log *log)
 	if (log->fd >= 0)
 		close(log->fd);
 	log->fd = old;
-	log->size = old_size;
 }
 
 bool audit_log_write(struct audit_log *log, const char *act, bool ok, const struct buffer *members, struct error *err)
@@ -141,7 +155,7 @@ bool audit_log_write(struct audit_log *log, const char *act, bool ok, const stru
 		error_set(err, ERROR_MEMORY, NAME);
 	} else {
 		pthread_mutex_lock(&log->lock);
-		if (log->size >= FULL_BYTES)
+		if (is_full(log))
 			turn_over(log);
 		written = append(log, buffer_slice(&line), err);
 		pthread_mutex_unlock(&log->lock);

@@ -1,7 +1,7 @@
 // The command line: exit codes, and that a second process keeps its hands off.
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -115,9 +115,23 @@ test('journal ls, cat and verify read while the daemon runs', async (t) => {
 	const event = pageView();
 	await hg.post(event);
 	for (const word of ['ls', 'verify']) assert.equal((await run(['journal', word, ...configOf(hg)])).code, 0, word);
+	const audited = () => readFileSync(join(hg.dataDir, 'audit.ndjson'), 'utf8').split('\n').filter(Boolean).map((l) => JSON.parse(l));
+	assert.deepEqual(audited(), [], 'neither shows what came in');
 	const cat = await run(['journal', 'cat', ...configOf(hg)]);
 	assert.equal(cat.code, 0, cat.stderr);
 	assert.ok(cat.stdout.includes(event.event_id));
+	const from = String(Date.now() - 3_600_000);
+	const file = join(hg.dataDir, 'journal/0', readdirSync(join(hg.dataDir, 'journal/0')).find((f) => f.endsWith('.log')));
+	assert.equal((await run(['journal', 'export', '--from', from, file])).code, 0);
+	await hg.admin('/reload', { method: 'POST', headers: { 'content-length': 0, authorization: `Bearer ${hg.adminToken}` } });
+	assert.deepEqual(audited().map(({ act, command, from, files }) => ({ act, command, from, files: files && files > 0 })), [
+		{ act: 'journal_read', command: 'cat', from: undefined, files: true },
+		{ act: 'journal_read', command: 'export', from, files: true },
+		{ act: 'reload', command: undefined, from: undefined, files: undefined }]);
+	const carried = join(dir, 'carried.log');
+	copyFileSync(file, carried);
+	assert.equal((await run(['journal', 'cat', carried])).code, 0, 'a file without its directory is read all the same');
+	assert.equal(audited().length, 3);
 });
 
 test('journal export: every record with its position, within a range, also beside the daemon', async (t) => {

@@ -101,6 +101,28 @@ static void test_goes_on_behind_half_a_line(void **state)
 	assert_non_null(strstr(text, "{\"at\":\"2026\n{\"at\":\""));
 }
 
+/* A command beside the daemon: neither writes over the other's lines. */
+static void test_two_writers(void **state)
+{
+	(void)state;
+	struct error err = { 0 };
+	char text[1024];
+	struct audit_log *daemon = open_log(), *command = open_log();
+	assert_true(audit_log_write(daemon, "first", true, NULL, &err));
+	assert_true(audit_log_write(command, "second", true, NULL, &err));
+	assert_true(audit_log_write(daemon, "third", true, NULL, &err));
+	audit_log_close(&command);
+	audit_log_close(&daemon);
+	read_log(text, sizeof text);
+	const char *first = strstr(text, "\"first\",\"ok\":true}\n{"),
+	           *second = strstr(text, "\"second\",\"ok\":true}\n{");
+	const char *third = strstr(text, "\"third\",\"ok\":true}\n");
+	assert_non_null(first);
+	assert_non_null(second);
+	assert_non_null(third);
+	assert_true(first < second && second < third);
+}
+
 static int files_set_aside(void)
 {
 	int count = 0;
@@ -139,6 +161,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_lines, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(test_two_writers, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(test_goes_on_behind_half_a_line, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(test_full_file_is_set_aside_and_pruned, make_dir, remove_dir),
 	};
