@@ -9,22 +9,13 @@
 #include <stdlib.h>
 
 #include "base/buffer.h"
+#include "base/embed.h"
 
 #define KEY_BYTES 3
 #define FILTER_BITS 16384 /* eight times the patterns */
 #define BUCKETS 4096
 
-__asm__(".pushsection .rodata\n"
-        ".type bots_list_begin, @object\n"
-        "bots_list_begin:\n"
-        ".incbin \"src/identity/crawlers.txt\"\n"
-        ".type bots_list_end, @object\n"
-        "bots_list_end:\n"
-        ".byte 0\n"
-        ".popsection\n");
-
-extern const char bots_list_begin[] __attribute__((visibility("hidden")));
-extern const char bots_list_end[] __attribute__((visibility("hidden")));
+EMBED(crawlers, "src/identity/crawlers.txt");
 
 struct literal {
 	struct literal *next; /* of its bucket */
@@ -108,7 +99,7 @@ static void compile_others(struct buffer *pattern)
 
 static void read_list(void)
 {
-	struct slice rest = { bots_list_begin, (size_t)((uintptr_t)bots_list_end - (uintptr_t)bots_list_begin) };
+	struct slice rest = EMBEDDED(crawlers);
 	struct buffer alternation;
 	buffer_init(&alternation, NULL);
 	while (rest.len) {

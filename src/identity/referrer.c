@@ -1,21 +1,13 @@
 /* A line of the list is a class and a host; "google.*" stands for google.com, google.co.kr and all their subdomains. */
 #include "identity/referrer.h"
 
+#include "base/embed.h"
+
 #define HOST_BYTES_MAX 253
 #define SCHEME_BYTES_MAX 40
 #define ENTRIES_MAX 4096
 
-__asm__(".pushsection .rodata\n"
-        ".type referrer_list_begin, @object\n"
-        "referrer_list_begin:\n"
-        ".incbin \"src/identity/referrers.txt\"\n"
-        ".type referrer_list_end, @object\n"
-        "referrer_list_end:\n"
-        ".byte 0\n"
-        ".popsection\n");
-
-extern const char referrer_list_begin[] __attribute__((visibility("hidden")));
-extern const char referrer_list_end[] __attribute__((visibility("hidden")));
+EMBED(referrers, "src/identity/referrers.txt");
 
 static char lower(char c)
 {
@@ -32,8 +24,7 @@ static struct slice lower_copy(struct slice host, struct arena *arena)
 
 bool referrer_table_init(struct referrer_table *table, const struct config_pairs *own, struct arena *arena)
 {
-	struct slice rest = { referrer_list_begin,
-		              (size_t)((uintptr_t)referrer_list_end - (uintptr_t)referrer_list_begin) };
+	struct slice rest = EMBEDDED(referrers);
 	struct slice *hosts = arena_array(arena, own->count + ENTRIES_MAX, sizeof *hosts);
 	struct slice *classes = arena_array(arena, own->count + ENTRIES_MAX, sizeof *classes);
 	size_t count = 0;
