@@ -2,48 +2,14 @@
  * the next place is looked at. */
 #include "http/credentials.h"
 
+#include <sodium.h>
+
 #include "base/arena.h"
 #include "base/percent.h"
 #include "http/target.h"
 #include "protocol/protocol.h"
 
 #define KEY_BYTES_MAX 512
-
-static int base64_value(char c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	if (c == '+')
-		return 62;
-	return c == '/' ? 63 : -1;
-}
-
-/* RFC 4648 section 4, padding optional; false on any other character. */
-static bool base64_decode(struct slice text, char *to, size_t *len)
-{
-	uint32_t bits = 0;
-	unsigned held = 0;
-
-	*len = 0;
-	while (text.len && text.at[text.len - 1] == '=')
-		text.len--;
-	for (size_t i = 0; i < text.len; i++) {
-		int value = base64_value(text.at[i]);
-		if (value < 0)
-			return false;
-		bits = (bits << 6 | (uint32_t)value) & 0xffffff;
-		held += 6;
-		if (held >= 8) {
-			held -= 8;
-			to[(*len)++] = (char)(bits >> held & 0xff);
-		}
-	}
-	return true;
-}
 
 static bool take_scheme(struct slice *value, struct slice scheme)
 {
@@ -55,14 +21,16 @@ static bool take_scheme(struct slice *value, struct slice scheme)
 
 static struct slice key_of_authorization(struct slice value, struct arena *arena)
 {
-	size_t len;
-
 	if (take_scheme(&value, SLICE("Bearer ")))
 		return value;
 	if (!take_scheme(&value, SLICE("Basic ")) || value.len > KEY_BYTES_MAX * 4 / 3)
 		return SLICE_NONE;
+	while (slice_ends(value, SLICE("="))) /* padding is optional */
+		value.len--;
 	char *to = arena_alloc(arena, value.len + 1);
-	if (!to || !base64_decode(value, to, &len))
+	size_t len;
+	if (!to || sodium_base642bin((unsigned char *)to, value.len, value.at, value.len, NULL, &len, NULL,
+	                             sodium_base64_VARIANT_ORIGINAL_NO_PADDING) != 0)
 		return SLICE_NONE;
 	struct slice user = { to, len };
 	user.len = slice_find(user, ':');

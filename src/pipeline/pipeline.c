@@ -44,22 +44,19 @@ struct pipeline *pipeline_create(const struct pipeline_options *options, struct 
 		error_set(err, ERROR_MEMORY, "no memory for a lane's pipeline");
 		return NULL;
 	}
-	pipeline->mailbox_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (pipeline->mailbox_fd < 0) {
-		error_set_errno(err, "eventfd");
-		free(pipeline);
-		return NULL;
-	}
 	pipeline->options = *options;
 	pipeline->writer = journal_writer_get(options->journal, options->lane);
 	pipeline->hash_key = journal_hash_key(options->journal);
-	if (!cookies_keys_load(&pipeline->visits.keys, pipeline->hash_key, options->cookies_secret_file, err)) {
-		close(pipeline->mailbox_fd);
-		free(pipeline);
+	seal_init(&pipeline->seal, options->journal, options->lane);
+	pipeline->mailbox_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (pipeline->mailbox_fd < 0)
+		error_set_errno(err, "eventfd");
+	if (pipeline->mailbox_fd < 0 ||
+	    !cookies_keys_load(&pipeline->visits.keys, pipeline->hash_key, options->cookies_secret_file, err)) {
+		pipeline_destroy(&pipeline);
 		return NULL;
 	}
 	visitor_series_init(&pipeline->visits.series);
-	seal_init(&pipeline->seal, options->journal, options->lane);
 	pipeline->devices = device_cache_create();
 	pipeline->dead_over_series = metrics_series1(METRIC_DEAD_LETTERS, "over_budget");
 	for (int r = 0; r < REASON_count; r++)
@@ -74,7 +71,8 @@ void pipeline_destroy(struct pipeline **pipeline)
 {
 	if (!*pipeline)
 		return;
-	close((*pipeline)->mailbox_fd);
+	if ((*pipeline)->mailbox_fd >= 0)
+		close((*pipeline)->mailbox_fd);
 	seal_fini(&(*pipeline)->seal);
 	device_cache_destroy(&(*pipeline)->devices);
 	free(*pipeline);
