@@ -41,6 +41,7 @@ struct kafka_producer {
 	int64_t beat_ms, progress_ms;
 	uint32_t outstanding_seen;
 	uint32_t rebuild_series;
+	bool reviewed;                /* the topics were */
 	bool initialised;             /* for transactions */
 	bool refused;                 /* a report said no since `refused` was cleared */
 	bool spent;                   /* an outcome is not known, or fatal: no transaction may begin with it any more */
@@ -68,6 +69,8 @@ MUST_CHECK bool kafka_producer_wait(struct kafka_producer *producer, struct erro
 /* Serves callbacks for that long, telling `reason`. False: patience ended. */
 MUST_CHECK bool kafka_producer_pause(struct kafka_producer *producer, int pause_ms, const char *reason,
                                      struct error *err);
+/* The fixed topics of the configuration: created where they are missing, and once, reviewed. False: no broker answers. */
+MUST_CHECK bool kafka_producer_find_topics(struct kafka_producer *producer, struct error *err);
 /* Topics met are looked for again before the next record to them. */
 void kafka_producer_doubt_topics(struct kafka_producer *producer);
 

@@ -23,7 +23,6 @@
 #include "forward/checkpoint.h"
 #include "forward/kafka_poison.h"
 #include "forward/kafka_producer.h"
-#include "forward/kafka_topics.h"
 
 #define PAUSE_MIN_MS 250
 #define PAUSE_MAX_MS 5000
@@ -215,22 +214,13 @@ static bool recover(struct sink *sink, struct sink_position *lanes, uint32_t lan
 {
 	struct kafka_sink *ks = sink_of(sink);
 	struct kafka_producer *producer = &ks->producer;
-	struct slice names[6];
 	if (sink_gives_up(sink))
 		return error_set(err, ERROR_UNAVAILABLE, "stopping");
 	bool dirty = producer->rk && (atomic_load(&producer->outstanding) || kafka_producer_is_fatal(producer));
 	if (dirty ? !kafka_producer_rebuild(producer, err) : !kafka_producer_open(producer, err))
 		return false;
 	ks->count = 0;
-	rd_kafka_poll(producer->rk, 0);
-	size_t count = kafka_topics_fixed(ks->cfg, names);
-	if (!kafka_topics_ensure(producer->rk, ks->cfg, names, count, err)) {
-		rd_kafka_poll(producer->rk, 0);
-		if (producer->trouble[0])
-			error_set(err, ERROR_KAFKA, "no broker answers: %s", producer->trouble);
-		return false;
-	}
-	if (!load(ks, err))
+	if (!kafka_producer_find_topics(producer, err) || !load(ks, err))
 		return false;
 	checkpoint_get_lanes(&ks->durable, lanes, lane_count);
 	return true;

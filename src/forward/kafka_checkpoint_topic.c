@@ -9,10 +9,10 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "forward/checkpoint.h"
+#include "forward/kafka_describe.h"
 #include "forward/kafka_reader.h"
 #include "json/json.h"
 
-#define ASK_MS 5000
 #define TOPIC_NAME_BYTES 250
 
 void kafka_checkpoint_topic_init(struct kafka_checkpoint_topic *topic, const struct config *cfg, struct sink *sink,
@@ -32,78 +32,40 @@ static const char *name_of(const struct kafka_checkpoint_topic *topic, char to[T
 
 /* ---- compacted? ---- */
 
-static bool judge_policy(const char *name, const rd_kafka_ConfigResource_t *resource, struct error *err)
-{
-	size_t count;
-	const rd_kafka_ConfigEntry_t **entries = rd_kafka_ConfigResource_configs(resource, &count);
-	for (size_t i = 0; i < count; i++) {
-		if (strcmp(rd_kafka_ConfigEntry_name(entries[i]), "cleanup.policy") != 0)
-			continue;
-		const char *value = rd_kafka_ConfigEntry_value(entries[i]);
-		if (value && strcmp(value, "compact") == 0)
-			return true;
-		return error_set(err, ERROR_CONFIG,
-		                 "topic %s has cleanup.policy=%s: it must be compact, or checkpoints would be lost",
-		                 name, value ? value : "(unknown)");
-	}
-	return error_set(err, ERROR_KAFKA, "topic %s: the broker does not tell its cleanup.policy", name);
-}
+struct policy {
+	bool is_good;
+	struct error *err;
+};
 
-static bool judge_answer(const char *name, rd_kafka_event_t *event, struct error *err)
+static void judge_policy(void *context, const char *topic, rd_kafka_resp_err_t code,
+                         const rd_kafka_ConfigResource_t *settings)
 {
-	size_t count;
-	rd_kafka_resp_err_t code = rd_kafka_event_error(event);
-	if (code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE) {
-		log_warn("checkpoint_topic_not_checked", "topic=%s reason=%s", name,
-		         "the broker cannot describe topics; cleanup.policy must be compact");
-		return true;
-	}
-	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-		return error_set(err, ERROR_KAFKA, "describing topic %s: %s", name, rd_kafka_event_error_string(event));
-	const rd_kafka_ConfigResource_t **resources =
-	        rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event), &count);
-	code = count == 1 ? rd_kafka_ConfigResource_error(resources[0]) : RD_KAFKA_RESP_ERR_UNKNOWN;
-	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-		return error_set(err, ERROR_KAFKA, "describing topic %s: %s", name, rd_kafka_err2str(code));
-	return judge_policy(name, resources[0], err);
-}
-
-/* Any broker can tell; the controller, which librdkafka would ask, may be away. */
-static bool choose_broker(rd_kafka_t *rk, rd_kafka_AdminOptions_t *options, struct error *err)
-{
-	const struct rd_kafka_metadata *metadata;
-	char reason[256];
-	rd_kafka_resp_err_t code = rd_kafka_metadata(rk, 0, NULL, &metadata, ASK_MS);
+	struct policy *policy = context;
+	const char *value = code ? NULL : kafka_describe_get(settings, "cleanup.policy");
+	policy->is_good = value && strcmp(value, "compact") == 0;
 	if (code)
-		return error_set(err, ERROR_KAFKA, "no broker answers: %s", rd_kafka_err2str(code));
-	if (metadata->broker_cnt > 0)
-		rd_kafka_AdminOptions_set_broker(options, metadata->brokers[0].id, reason, sizeof reason);
-	rd_kafka_metadata_destroy(metadata);
-	return true;
+		error_set(policy->err, ERROR_KAFKA, "describing topic %s: %s", topic, rd_kafka_err2str(code));
+	else if (!value)
+		error_set(policy->err, ERROR_KAFKA, "topic %s: the broker does not tell its cleanup.policy", topic);
+	else if (!policy->is_good)
+		error_set(policy->err, ERROR_CONFIG,
+		          "topic %s has cleanup.policy=%s: it must be compact, or checkpoints would be lost", topic,
+		          value);
 }
 
 bool kafka_checkpoint_topic_check(struct kafka_checkpoint_topic *topic, rd_kafka_t *rk, struct error *err)
 {
-	char name[TOPIC_NAME_BYTES], reason[256];
-	rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(rk, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
-	rd_kafka_AdminOptions_set_request_timeout(options, ASK_MS, reason, sizeof reason);
-	if (!choose_broker(rk, options, err)) {
-		rd_kafka_AdminOptions_destroy(options);
+	char name[TOPIC_NAME_BYTES];
+	const char *const names[] = { name_of(topic, name) };
+	struct policy policy = { false, err };
+	error_set(err, ERROR_KAFKA, "describing topic %s: no answer about it", name);
+	if (kafka_describe_topics(rk, names, 1, judge_policy, &policy, err))
+		return policy.is_good;
+	if (err->code != ERROR_UNAVAILABLE)
 		return false;
-	}
-	rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
-	rd_kafka_ConfigResource_t *resource =
-	        rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, name_of(topic, name));
-	rd_kafka_DescribeConfigs(rk, &resource, 1, options, queue);
-	rd_kafka_event_t *event = rd_kafka_queue_poll(queue, ASK_MS + 1000);
-	bool done = event ? judge_answer(name, event, err)
-	                  : error_set(err, ERROR_KAFKA, "describing topic %s: no answer", name);
-	if (event)
-		rd_kafka_event_destroy(event);
-	rd_kafka_ConfigResource_destroy(resource);
-	rd_kafka_AdminOptions_destroy(options);
-	rd_kafka_queue_destroy(queue);
-	return done;
+	log_warn("checkpoint_topic_not_checked", "topic=%s reason=%s", name,
+	         "the broker cannot describe topics; cleanup.policy must be compact");
+	return true;
 }
 
 /* ---- one record ---- */

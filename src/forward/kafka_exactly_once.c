@@ -1,5 +1,6 @@
-/* One round: begin, records in journal order, all of them acknowledged, then one checkpoint per lane that moved, as the
- * last records, acknowledged, then commit. Consumers with read_committed see records and checkpoints together or not at
+/* One round: begin, records in journal order, then one checkpoint per lane that moved, as the last records, all of them
+ * acknowledged, then commit. Nothing is asked between records and checkpoints: that they belong together is the
+ * transaction's work, and the checkpoints' partition joins it while the records are still on their way. Consumers with read_committed see records and checkpoints together or not at
  * all, so what the checkpoint topic says is the truth; the local file is a hint for a change of mode and sink, and for
  * noticing that the topic lost what it had.
  *
@@ -24,7 +25,6 @@
 #include "forward/kafka_checkpoint_topic.h"
 #include "forward/kafka_ids.h"
 #include "forward/kafka_round.h"
-#include "forward/kafka_topics.h"
 #include "forward/kafka_transaction.h"
 #include "json/json.h"
 
@@ -83,39 +83,44 @@ static bool differs(struct journal_position a, struct journal_position b)
 	return checkpoint_compare(a, b) != 0;
 }
 
-/* Sends the lane's checkpoint if it moved. */
-static bool send_checkpoint(struct exactly_once *self, uint32_t lane, struct journal_position to,
-                            const struct tally_books *books, bool *sent, struct error *err)
+/* What a transaction is to add to the topic. */
+struct step {
+	struct journal_position to[JOURNAL_LANES_MAX];
+	struct tally_books books[JOURNAL_LANES_MAX];
+	bool moves[JOURNAL_LANES_MAX];
+};
+
+/* Sends the checkpoints of the lanes that move. */
+static bool send_step(struct exactly_once *self, struct step *step, struct error *err)
 {
-	struct kafka_checkpoint_record *record = &self->records[lane];
-	*sent = differs(to, self->topic.lanes[lane]);
-	if (!*sent)
-		return true;
-	kafka_checkpoint_record_make(record, &self->topic, lane, to, books);
-	return kafka_producer_send(&self->producer, &record->entry, err);
+	for (uint32_t lane = 0; lane < JOURNAL_LANES_MAX; lane++) {
+		struct kafka_checkpoint_record *record = &self->records[lane];
+		step->moves[lane] = differs(step->to[lane], self->topic.lanes[lane]);
+		if (!step->moves[lane])
+			continue;
+		kafka_checkpoint_record_make(record, &self->topic, lane, step->to[lane], &step->books[lane]);
+		if (!kafka_producer_send(&self->producer, &record->entry, err))
+			return false;
+	}
+	return true;
 }
 
-/* The end of a transaction: checkpoints of the lanes that moved to `to`, acknowledged, then the commit. Whatever fails
- * here leaves the outcome to the next start. */
-static bool seal(struct exactly_once *self, const struct journal_position to[JOURNAL_LANES_MAX],
-                 const struct tally_books books[JOURNAL_LANES_MAX], struct error *err)
+/* The end of a transaction: checkpoints acknowledged, then the commit. Whatever fails here leaves the outcome to the next
+ * start. */
+static bool seal(struct exactly_once *self, const struct step *step, struct error *err)
 {
-	bool sent[JOURNAL_LANES_MAX];
-	for (uint32_t lane = 0; lane < JOURNAL_LANES_MAX; lane++)
-		if (!send_checkpoint(self, lane, to[lane], &books[lane], &sent[lane], err))
-			return false;
 	if (!kafka_producer_wait(&self->producer, err))
 		return false;
 	for (uint32_t lane = 0; lane < JOURNAL_LANES_MAX; lane++)
-		if (sent[lane] && self->records[lane].entry.code)
+		if (step->moves[lane] && self->records[lane].entry.code)
 			return error_set(err, ERROR_KAFKA, "topic %.*s: %s", SLICE_ARG(self->cfg->topics.checkpoints),
 			                 rd_kafka_err2str(self->records[lane].entry.code));
 	if (!kafka_transaction_commit(&self->producer, err))
 		return false;
 	self->open = false;
 	for (uint32_t lane = 0; lane < JOURNAL_LANES_MAX; lane++)
-		if (sent[lane])
-			kafka_checkpoint_topic_set(&self->topic, lane, to[lane], &books[lane]);
+		if (step->moves[lane])
+			kafka_checkpoint_topic_set(&self->topic, lane, step->to[lane], &step->books[lane]);
 	self->hint_is_old = true;
 	return true;
 }
@@ -125,20 +130,12 @@ static bool seal(struct exactly_once *self, const struct journal_position to[JOU
 static bool open_producer(struct exactly_once *self, struct error *err)
 {
 	struct kafka_producer *producer = &self->producer;
-	struct slice names[6];
 	bool over = producer->rk && (producer->spent || kafka_producer_is_fatal(producer) || self->open);
 	if (over ? !kafka_producer_rebuild(producer, err) : !kafka_producer_open(producer, err))
 		return false;
 	self->open = false;
 	kafka_round_clear(&self->round);
-	rd_kafka_poll(producer->rk, 0);
-	size_t count = kafka_topics_fixed(self->cfg, names);
-	if (kafka_topics_ensure(producer->rk, self->cfg, names, count, err))
-		return true;
-	rd_kafka_poll(producer->rk, 0);
-	if (producer->trouble[0])
-		error_set(err, ERROR_KAFKA, "no broker answers: %s", producer->trouble);
-	return false;
+	return kafka_producer_find_topics(producer, err);
 }
 
 /* The lane's checkpoint was written by another directory under the same log id. */
@@ -199,19 +196,18 @@ static bool fence_earlier(struct exactly_once *self, struct error *err)
  * before anything else is sent, so that from then on there is one truth. */
 static bool adopt(struct exactly_once *self, const struct checkpoint *base, struct error *err)
 {
-	struct journal_position to[JOURNAL_LANES_MAX];
-	struct tally_books books[JOURNAL_LANES_MAX];
+	struct step step;
 	bool further = false;
 	for (uint32_t lane = 0; lane < JOURNAL_LANES_MAX; lane++) {
 		bool is = checkpoint_compare(base->lanes[lane], self->topic.lanes[lane]) > 0;
-		to[lane] = is ? base->lanes[lane] : self->topic.lanes[lane];
-		books[lane] = is ? base->books[lane] : self->topic.books[lane];
+		step.to[lane] = is ? base->lanes[lane] : self->topic.lanes[lane];
+		step.books[lane] = is ? base->books[lane] : self->topic.books[lane];
 		further |= is;
 	}
 	if (!further)
 		return true;
 	self->open = true;
-	return kafka_transaction_begin(&self->producer, err) && seal(self, to, books, err);
+	return kafka_transaction_begin(&self->producer, err) && send_step(self, &step, err) && seal(self, &step, err);
 }
 
 static bool check_lost(const struct exactly_once *self, const struct checkpoint *base, struct error *err)
@@ -334,22 +330,31 @@ static bool put(struct sink *sink, const struct journal_record *record, struct e
 	return kafka_round_put(&self_of(sink)->round, record, err);
 }
 
+static bool send_checkpoints(struct exactly_once *self, const struct sink_position *lanes, uint32_t lane_count,
+                             struct step *step, struct error *err)
+{
+	memcpy(step->to, self->topic.lanes, sizeof step->to);
+	for (uint32_t i = 0; i < lane_count; i++)
+		step->to[lanes[i].lane] = lanes[i].position;
+	kafka_round_count_poisoned(&self->round);
+	tally_all_after(&self->base.tally, step->books);
+	return send_step(self, step, err);
+}
+
 static bool commit(struct sink *sink, const struct sink_position *lanes, uint32_t lane_count, struct error *err)
 {
 	struct exactly_once *self = self_of(sink);
-	struct journal_position to[JOURNAL_LANES_MAX];
-	struct tally_books books[JOURNAL_LANES_MAX];
-	bool definite;
-	if (!kafka_round_settle(&self->round, &definite, err)) {
+	struct step step;
+	bool definite = false;
+	bool sent = send_checkpoints(self, lanes, lane_count, &step, err);
+	if (!sent || !kafka_round_settle(&self->round, &definite, err)) {
 		self->ready = definite;
 		self->open = !definite;
 		return false;
 	}
-	memcpy(to, self->topic.lanes, sizeof to);
-	for (uint32_t i = 0; i < lane_count; i++)
-		to[lanes[i].lane] = lanes[i].position;
-	tally_all_after(&sink->tally, books);
-	if (!seal(self, to, books, err)) {
+	/* what went with a transaction that was aborted goes again, with what settling did to the books */
+	sent = !self->round.sent_again || send_checkpoints(self, lanes, lane_count, &step, err);
+	if (!sent || !seal(self, &step, err)) {
 		self->ready = false;
 		return false;
 	}

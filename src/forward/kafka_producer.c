@@ -215,6 +215,23 @@ static void check_topic(struct kafka_producer *producer, struct kafka_topic *top
 	topic->tried_ms = clock_monotonic_ms();
 }
 
+bool kafka_producer_find_topics(struct kafka_producer *producer, struct error *err)
+{
+	struct slice names[KAFKA_TOPICS_FIXED_MAX];
+	size_t count = kafka_topics_fixed(producer->cfg, names);
+	rd_kafka_poll(producer->rk, 0);
+	if (!kafka_topics_ensure(producer->rk, producer->cfg, names, count, err)) {
+		rd_kafka_poll(producer->rk, 0);
+		if (producer->trouble[0])
+			error_set(err, ERROR_KAFKA, "no broker answers: %s", producer->trouble);
+		return false;
+	}
+	if (!producer->reviewed)
+		kafka_topics_review(producer->rk, names, count);
+	producer->reviewed = true;
+	return true;
+}
+
 void kafka_producer_doubt_topics(struct kafka_producer *producer)
 {
 	for (size_t i = 0; i < producer->topic_count; i++)

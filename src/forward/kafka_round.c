@@ -81,8 +81,7 @@ static bool bury(struct kafka_round *round, struct kafka_round_entry *one, struc
 	return true;
 }
 
-/* Only now, since the forwarder counts a record as delivered after it was put. */
-static void count_poisoned(struct kafka_round *round)
+void kafka_round_count_poisoned(struct kafka_round *round)
 {
 	if (round->producer->sink->replaying) /* it was counted when it was delivered */
 		return;
@@ -261,7 +260,7 @@ static bool mend(struct kafka_round *round, bool by_content, int echoes, bool *d
 bool kafka_round_settle(struct kafka_round *round, bool *definite, struct error *err)
 {
 	int echoes = 0;
-	*definite = false;
+	*definite = round->sent_again = false;
 	if (!kafka_producer_wait(round->producer, err))
 		return false;
 	for (;;) {
@@ -274,10 +273,10 @@ bool kafka_round_settle(struct kafka_round *round, bool *definite, struct error 
 		if (!kafka_transaction_abort(round->producer, &reason) || round->producer->spent)
 			return false;
 		echoes += !by_content;
+		round->sent_again = true;
 		if (!mend(round, by_content, echoes, definite, err) || !kafka_transaction_begin(round->producer, err) ||
 		    !send_all(round, round->entries, round->count, err))
 			return false;
 	}
-	count_poisoned(round);
 	return true;
 }

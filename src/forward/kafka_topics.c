@@ -3,14 +3,19 @@
 #include "forward/kafka_topics.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "config/config.h"
+#include "forward/kafka_describe.h"
 
 #define METADATA_MS 2000
 #define CREATE_MS 10000
 #define TOPIC_NAME_MAX 249
 #define BATCH_MAX 16
+#define SAFE_REPLICATION 3 /* with that, one broker may be away and two still have each record */
+#define SAFE_IN_SYNC 2
 
 static bool is_there(const struct rd_kafka_metadata *metadata, struct slice name)
 {
@@ -43,6 +48,8 @@ static rd_kafka_NewTopic_t *describe(const struct config *cfg, struct slice name
 		log_warn("topic_not_created", "topic=%s reason=%s", text, reason);
 	else if (is_checkpoints)
 		make_compact(topic);
+	if (topic && replication >= SAFE_REPLICATION)
+		rd_kafka_NewTopic_set_config(topic, "min.insync.replicas", "2");
 	return topic;
 }
 
@@ -108,12 +115,57 @@ bool kafka_topics_ensure(rd_kafka_t *rk, const struct config *cfg, const struct 
 	return true;
 }
 
-size_t kafka_topics_fixed(const struct config *cfg, struct slice names[6])
+/* ---- can they lose what they acknowledged? ---- */
+
+static int replicas_of(const struct rd_kafka_metadata *metadata, const char *name)
 {
-	const struct slice all[6] = { cfg->topics.events,  cfg->topics.rejected, cfg->topics.unverified,
-		                      cfg->topics.consent, cfg->topics.erasures, cfg->topics.checkpoints };
+	int least = 0;
+	for (int i = 0; i < metadata->topic_cnt; i++) {
+		const struct rd_kafka_metadata_topic *topic = &metadata->topics[i];
+		for (int p = 0; strcmp(topic->topic, name) == 0 && p < topic->partition_cnt; p++)
+			if (!least || topic->partitions[p].replica_cnt < least)
+				least = topic->partitions[p].replica_cnt;
+	}
+	return least;
+}
+
+static void judge_topic(void *context, const char *topic, rd_kafka_resp_err_t code,
+                        const rd_kafka_ConfigResource_t *settings)
+{
+	const struct rd_kafka_metadata *metadata = context;
+	int replicas = replicas_of(metadata, topic);
+	const char *in_sync = code ? NULL : kafka_describe_get(settings, "min.insync.replicas");
+	if (replicas && in_sync && (replicas < SAFE_IN_SYNC || atoi(in_sync) < SAFE_IN_SYNC))
+		log_warn("topic_can_lose_events", "topic=%s replicas=%d min.insync.replicas=%s reason=%s", topic,
+		         replicas, in_sync,
+		         "one broker's copy counts as delivered; three replicas and min.insync.replicas=2 are safe");
+}
+
+void kafka_topics_review(rd_kafka_t *rk, const struct slice *names, size_t count)
+{
+	const struct rd_kafka_metadata *metadata;
+	char text[BATCH_MAX][TOPIC_NAME_MAX + 1];
+	const char *list[BATCH_MAX];
+	struct error err;
+	if (rd_kafka_metadata(rk, 1, NULL, &metadata, METADATA_MS) != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return;
+	for (size_t i = 0; i < count && i < BATCH_MAX; i++) {
+		snprintf(text[i], sizeof text[i], "%.*s", SLICE_ARG(names[i]));
+		list[i] = text[i];
+	}
+	/* a cluster of one broker is somebody's desk, and knows */
+	if (metadata->broker_cnt > 1 && !kafka_describe_topics(rk, list, count, judge_topic, (void *)metadata, &err))
+		log_info("topics_not_reviewed", "reason=%s", err.message);
+	rd_kafka_metadata_destroy(metadata);
+}
+
+size_t kafka_topics_fixed(const struct config *cfg, struct slice names[KAFKA_TOPICS_FIXED_MAX])
+{
+	const struct slice all[KAFKA_TOPICS_FIXED_MAX] = { cfg->topics.events,     cfg->topics.rejected,
+		                                           cfg->topics.unverified, cfg->topics.consent,
+		                                           cfg->topics.erasures,   cfg->topics.checkpoints };
 	size_t count = 0;
-	for (size_t i = 0; i < 6; i++)
+	for (size_t i = 0; i < KAFKA_TOPICS_FIXED_MAX; i++)
 		if (all[i].len && slice_find(all[i], '{') == all[i].len)
 			names[count++] = all[i];
 	return count;
