@@ -29,6 +29,7 @@
 #include "json/json.h"
 
 #define HINT_EVERY_MS 1000
+#define MARKERS_US 5000
 #define IDS_BYTES ((size_t)4 << 20)
 
 struct exactly_once {
@@ -43,7 +44,8 @@ struct exactly_once {
 	bool ready;             /* initialised, and all outcomes known */
 	bool open;              /* a transaction is */
 	bool hint_is_old;
-	int64_t hint_ms; /* monotonic; last written */
+	int64_t committed_us; /* monotonic; the last transaction */
+	int64_t hint_ms;      /* monotonic; last written */
 };
 
 static struct exactly_once *self_of(struct sink *sink)
@@ -122,6 +124,7 @@ static bool seal(struct exactly_once *self, const struct step *step, struct erro
 		if (step->moves[lane])
 			kafka_checkpoint_topic_set(&self->topic, lane, step->to[lane], &step->books[lane]);
 	self->hint_is_old = true;
+	self->committed_us = clock_monotonic_us();
 	return true;
 }
 
@@ -315,12 +318,22 @@ static bool renew(struct exactly_once *self, struct error *err)
 	return true;
 }
 
+/* The coordinator writes the markers of a transaction after it has answered the commit. A partition that is to join the next
+ * one before that is put off (CONCURRENT_TRANSACTIONS); librdkafka asks again after 20 ms, and sends nothing meanwhile. */
+static void let_markers_be_written(struct exactly_once *self)
+{
+	int64_t left_us;
+	while ((left_us = self->committed_us + MARKERS_US - clock_monotonic_us()) > 0)
+		rd_kafka_poll(self->producer.rk, (int)(left_us / 1000) + 1);
+}
+
 static bool begin(struct sink *sink, struct error *err)
 {
 	struct exactly_once *self = self_of(sink);
 	kafka_round_clear(&self->round);
 	if (self->producer.spent && !renew(self, err))
 		return false;
+	let_markers_be_written(self);
 	self->open = true;
 	return kafka_transaction_begin(&self->producer, err);
 }
