@@ -1,5 +1,5 @@
 /* Exact deduplication in memory: 24-byte slots in sharded open-addressing tables (112 bits of a keyed hash, 16 bits of
- * expiry bucket, 64 bits of tag). Two-phase: reserve before the record is written, confirm when it is durable, release
+ * expiry bucket, 63 bits of tag). Two-phase: reserve before the record is written, confirm when it is durable, release
  * when it failed. Never probabilistic: a false positive would be a lost event.
  *
  * The same hash may stand there with several tags: for an event id the tag tells its fingerprint (0 in mode `id`), for

@@ -1,4 +1,5 @@
-/* Shards: a mutex, the slots of durable keys, and the reservations in flight. A reservation lives beside the slots, so
+/* Shards: a mutex, the slots of durable keys, and the reservations in flight. There are so many that none has more than
+ * SHARD_BYTES of slots: while they grow or forget, its mutex is held. A reservation lives beside the slots, so
  * that a key that never becomes durable leaves no trace, and waiters hang on it and nowhere else. Settling a
  * reservation (confirm, release) takes it and its waiters out under the mutex and posts them after, so that nobody is
  * called with a lock held and each waiter is posted exactly once. */
@@ -11,16 +12,24 @@
 #include "base/clock.h"
 #include "dedup/table.h"
 
-#define SHARDS 64
+#define SHARD_BITS_LEAST 6
+#define SHARD_BITS_MOST 16
+#define SHARD_BYTES ((uint64_t)4 << 20)
 #define FLIGHT_INITIAL 16
 #define PREFETCH_AHEAD 12
 #define FLIGHT_MAX 65536 /* per shard: far beyond what all lanes can hold between two commits */
 
-/* Reservations are named by index, from 1; 0 ends lists. */
+/* Reservations are named by index, from 1; 0 ends lists. Each is in two of them: of one event id with ever new content
+ * many are in flight at once, so one is found by hash and tag, and whether there is any of the hash by the hash. */
 struct flight {
 	struct dedup_entry entry;
 	struct dedup_waiter *waiters;
-	uint32_t next; /* in its chain, or in the free list */
+	uint32_t next;                     /* of the same hash and tag, or in the free list */
+	uint32_t peer_before, peer_behind; /* of the same hash; 0 before the first */
+};
+
+struct chains {
+	uint32_t exact, peers;
 };
 
 struct shard {
@@ -28,26 +37,36 @@ struct shard {
 	struct dedup_table table;
 	int64_t now;           /* latest bucket seen */
 	struct flight *flight; /* [1 … capacity] */
-	uint32_t *chains;      /* as many as capacity, a power of two */
+	struct chains *chains; /* as many as capacity, a power of two */
 	uint32_t flight_capacity, flight_count, flight_free;
 };
 
 struct dedup {
 	struct hash_key key;
 	uint32_t bucket_ms;
-	struct shard shards[SHARDS];
+	unsigned shard_bits;
+	uint32_t shard_count;
+	struct shard shards[];
 };
 
-static uint32_t shard_of(const struct dedup_key *key)
+/* By the first bits: what is sorted by hash comes shard by shard. */
+static uint32_t shard_of(const struct dedup *dedup, const struct dedup_key *key)
 {
-	return key->hash[0] % SHARDS;
+	return ((uint32_t)key->hash[0] << 8 | key->hash[1]) >> (16 - dedup->shard_bits);
 }
 
-static uint32_t *chain_of(const struct shard *shard, const struct dedup_key *key)
+static uint32_t *peers_of(const struct shard *shard, const struct dedup_key *key)
 {
 	uint32_t word;
-	memcpy(&word, key->hash + 1, sizeof(word));
-	return &shard->chains[word & (shard->flight_capacity - 1)];
+	memcpy(&word, key->hash + 2, sizeof(word));
+	return &shard->chains[word & (shard->flight_capacity - 1)].peers;
+}
+
+static uint32_t *exact_of(const struct shard *shard, const struct dedup_key *key, uint64_t tag)
+{
+	uint32_t word;
+	memcpy(&word, key->hash + 2, sizeof(word));
+	return &shard->chains[(word ^ (uint32_t)tag) & (shard->flight_capacity - 1)].exact;
 }
 
 static bool same_hash(const struct dedup_key *a, const struct dedup_key *b)
@@ -57,9 +76,33 @@ static bool same_hash(const struct dedup_key *a, const struct dedup_key *b)
 
 static void flight_link(struct shard *shard, uint32_t index)
 {
-	uint32_t *chain = chain_of(shard, &shard->flight[index].entry.key);
-	shard->flight[index].next = *chain;
-	*chain = index;
+	struct flight *flight = &shard->flight[index];
+	uint32_t *exact = exact_of(shard, &flight->entry.key, flight->entry.tag);
+	uint32_t *peers = peers_of(shard, &flight->entry.key);
+	flight->next = *exact;
+	*exact = index;
+	flight->peer_before = 0;
+	flight->peer_behind = *peers;
+	if (*peers)
+		shard->flight[*peers].peer_before = index;
+	*peers = index;
+}
+
+static void flight_unlink(struct shard *shard, uint32_t index)
+{
+	const struct flight *flight = &shard->flight[index];
+	uint32_t *link = exact_of(shard, &flight->entry.key, flight->entry.tag);
+	while (*link != index) {
+		assert(*link);
+		link = &shard->flight[*link].next;
+	}
+	*link = flight->next;
+	if (flight->peer_before)
+		shard->flight[flight->peer_before].peer_behind = flight->peer_behind;
+	else
+		*peers_of(shard, &flight->entry.key) = flight->peer_behind;
+	if (flight->peer_behind)
+		shard->flight[flight->peer_behind].peer_before = flight->peer_before;
 }
 
 /* Doubles the reservations; all are in use when it is called, so all are linked again. */
@@ -68,7 +111,7 @@ static bool flight_grow(struct shard *shard)
 	uint32_t old = shard->flight_capacity, capacity = old ? old * 2 : FLIGHT_INITIAL;
 	if (capacity > FLIGHT_MAX)
 		return false;
-	uint32_t *chains = calloc(capacity, sizeof(*chains));
+	struct chains *chains = calloc(capacity, sizeof(*chains));
 	struct flight *flight = realloc(shard->flight, (capacity + 1) * sizeof(*flight));
 	if (flight)
 		shard->flight = flight;
@@ -104,29 +147,27 @@ static uint32_t flight_add(struct shard *shard, const struct dedup_key *key, uin
 
 static void flight_remove(struct shard *shard, uint32_t index)
 {
-	uint32_t *link = chain_of(shard, &shard->flight[index].entry.key);
-	while (*link != index) {
-		assert(*link);
-		link = &shard->flight[*link].next;
-	}
-	*link = shard->flight[index].next;
+	flight_unlink(shard, index);
 	shard->flight[index].next = shard->flight_free;
 	shard->flight_free = index;
 	shard->flight_count--;
 }
 
-/* Index of the reservation with hash and tag, or 0; *other tells of one with another tag. */
-static uint32_t flight_find(const struct shard *shard, const struct dedup_key *key, uint64_t tag, bool *other)
+/* Index of the reservation with hash and tag, or 0. */
+static uint32_t flight_find(const struct shard *shard, const struct dedup_key *key, uint64_t tag)
 {
-	for (uint32_t i = *chain_of(shard, key); i; i = shard->flight[i].next) {
-		const struct dedup_entry *entry = &shard->flight[i].entry;
-		if (!same_hash(&entry->key, key))
-			continue;
-		if (entry->tag == tag)
-			return i;
-		*other = true;
-	}
-	return 0;
+	uint32_t i = *exact_of(shard, key, tag);
+	while (i && (shard->flight[i].entry.tag != tag || !same_hash(&shard->flight[i].entry.key, key)))
+		i = shard->flight[i].next;
+	return i;
+}
+
+static bool flight_has_peer(const struct shard *shard, const struct dedup_key *key)
+{
+	uint32_t i = *peers_of(shard, key);
+	while (i && !same_hash(&shard->flight[i].entry.key, key))
+		i = shard->flight[i].peer_behind;
+	return i != 0;
 }
 
 static bool shard_init(struct shard *shard, size_t slots_max, int64_t now)
@@ -138,18 +179,24 @@ static bool shard_init(struct shard *shard, size_t slots_max, int64_t now)
 
 struct dedup *dedup_create(const struct dedup_options *options, struct error *err)
 {
-	struct dedup *dedup = aligned_alloc(64, sizeof(*dedup));
+	unsigned bits = SHARD_BITS_LEAST;
+	while (bits < SHARD_BITS_MOST && options->memory_bytes >> bits > SHARD_BYTES)
+		bits++;
+	size_t count = (size_t)1 << bits, bytes = sizeof(struct dedup) + count * sizeof(struct shard);
+	struct dedup *dedup = aligned_alloc(_Alignof(struct shard), bytes);
 	assert(options->bucket_ms > 0);
 	if (!dedup) {
 		error_set(err, ERROR_MEMORY, "dedup: out of memory");
 		return NULL;
 	}
-	memset(dedup, 0, sizeof(*dedup));
+	memset(dedup, 0, bytes);
+	dedup->shard_bits = bits;
+	dedup->shard_count = (uint32_t)count;
 	dedup->key = options->key;
 	dedup->bucket_ms = options->bucket_ms;
 	int64_t now = clock_wall_ms() / options->bucket_ms;
-	for (size_t i = 0; i < SHARDS; i++) {
-		size_t slots_max = (size_t)(options->memory_bytes / SHARDS / sizeof(struct dedup_entry));
+	for (size_t i = 0; i < count; i++) {
+		size_t slots_max = (size_t)((options->memory_bytes >> bits) / sizeof(struct dedup_entry));
 		if (!shard_init(&dedup->shards[i], slots_max, now)) {
 			error_set(err, ERROR_MEMORY, "dedup: out of memory");
 			dedup_destroy(&dedup);
@@ -163,7 +210,7 @@ void dedup_destroy(struct dedup **dedup)
 {
 	if (!*dedup)
 		return;
-	for (size_t i = 0; i < SHARDS; i++) {
+	for (size_t i = 0; i < (*dedup)->shard_count; i++) {
 		struct shard *shard = &(*dedup)->shards[i];
 		pthread_mutex_destroy(&shard->mutex);
 		dedup_table_fini(&shard->table);
@@ -210,14 +257,13 @@ static struct shard *shard_lock(struct dedup *dedup, uint32_t index, int64_t wal
 	return shard;
 }
 
-static enum dedup_answer reserve(struct shard *shard, const struct dedup_key *key, uint64_t tag,
-                                 struct dedup_ticket *ticket, struct dedup_waiter *waiter)
+static enum dedup_answer reserve(struct shard *shard, const struct dedup_key *key, uint64_t tag, uint32_t *entry,
+                                 struct dedup_waiter *waiter)
 {
 	enum dedup_found found = dedup_table_find(&shard->table, key, tag, shard->now);
 	if (found == DEDUP_FOUND_SAME)
 		return DEDUP_SAME;
-	bool other = found == DEDUP_FOUND_OTHER;
-	uint32_t index = flight_find(shard, key, tag, &other);
+	uint32_t index = flight_find(shard, key, tag);
 	if (index) {
 		if (waiter) {
 			waiter->next = shard->flight[index].waiters;
@@ -225,10 +271,10 @@ static enum dedup_answer reserve(struct shard *shard, const struct dedup_key *ke
 		}
 		return DEDUP_PENDING;
 	}
-	ticket->entry = flight_add(shard, key, tag);
-	if (!ticket->entry)
+	bool other = found == DEDUP_FOUND_OTHER || flight_has_peer(shard, key);
+	*entry = flight_add(shard, key, tag);
+	if (!*entry)
 		return DEDUP_FULL;
-	ticket->shard = shard_of(key);
 	return other ? DEDUP_OTHER : DEDUP_NEW;
 }
 
@@ -236,16 +282,16 @@ enum dedup_answer dedup_reserve(struct dedup *dedup, const struct dedup_key *key
                                 struct dedup_ticket *ticket, struct dedup_waiter *waiter)
 {
 	assert(key->bucket);
-	*ticket = (struct dedup_ticket) { 0, 0 };
-	struct shard *shard = shard_lock(dedup, shard_of(key), wall_ms);
-	enum dedup_answer answer = reserve(shard, key, tag, ticket, waiter);
+	*ticket = (struct dedup_ticket) { .shard = shard_of(dedup, key) };
+	struct shard *shard = shard_lock(dedup, ticket->shard, wall_ms);
+	enum dedup_answer answer = reserve(shard, key, tag, &ticket->entry, waiter);
 	pthread_mutex_unlock(&shard->mutex);
 	return answer;
 }
 
 void dedup_prefetch(struct dedup *dedup, const struct dedup_key *key)
 {
-	struct shard *shard = shard_lock(dedup, shard_of(key), -1);
+	struct shard *shard = shard_lock(dedup, shard_of(dedup, key), -1);
 	dedup_table_prefetch(&shard->table, key);
 	pthread_mutex_unlock(&shard->mutex);
 }
@@ -287,7 +333,7 @@ void dedup_insert(struct dedup *dedup, const struct dedup_key *key, uint64_t tag
 	int64_t now = wall_ms / dedup->bucket_ms;
 	if (key->bucket == 0)
 		return;
-	struct shard *shard = shard_lock(dedup, shard_of(key), wall_ms);
+	struct shard *shard = shard_lock(dedup, shard_of(dedup, key), wall_ms);
 	dedup_table_put(&shard->table, &(struct dedup_entry) { *key, tag }, now);
 	pthread_mutex_unlock(&shard->mutex);
 }
@@ -296,10 +342,10 @@ void dedup_insert_many(struct dedup *dedup, const struct dedup_entry *entries, s
 {
 	int64_t now = wall_ms / dedup->bucket_ms;
 	for (size_t i = 0; i < count;) {
-		uint32_t index = shard_of(&entries[i].key);
+		uint32_t index = shard_of(dedup, &entries[i].key);
 		struct shard *shard = shard_lock(dedup, index, wall_ms);
-		for (; i < count && shard_of(&entries[i].key) == index; i++) {
-			if (i + PREFETCH_AHEAD < count && shard_of(&entries[i + PREFETCH_AHEAD].key) == index)
+		for (; i < count && shard_of(dedup, &entries[i].key) == index; i++) {
+			if (i + PREFETCH_AHEAD < count && shard_of(dedup, &entries[i + PREFETCH_AHEAD].key) == index)
 				dedup_table_prefetch(&shard->table, &entries[i + PREFETCH_AHEAD].key);
 			if (entries[i].key.bucket)
 				dedup_table_put(&shard->table, &entries[i], now);
@@ -310,9 +356,9 @@ void dedup_insert_many(struct dedup *dedup, const struct dedup_entry *entries, s
 
 void dedup_expect(struct dedup *dedup, uint64_t count)
 {
-	for (uint32_t i = 0; i < SHARDS; i++) {
+	for (uint32_t i = 0; i < dedup->shard_count; i++) {
 		struct shard *shard = shard_lock(dedup, i, -1);
-		dedup_table_expect(&shard->table, (size_t)(count / SHARDS));
+		dedup_table_expect(&shard->table, (size_t)(count >> dedup->shard_bits));
 		pthread_mutex_unlock(&shard->mutex);
 	}
 }
@@ -326,14 +372,14 @@ void dedup_stats(struct dedup *dedup, struct dedup_stats *out)
 {
 	int64_t until = 0;
 	*out = (struct dedup_stats) { 0 };
-	for (uint32_t i = 0; i < SHARDS; i++) {
+	for (uint32_t i = 0; i < dedup->shard_count; i++) {
 		struct shard *shard = shard_lock(dedup, i, -1);
 		out->entries += shard->table.count;
 		out->capacity += shard->table.capacity;
 		out->reserved += shard->flight_count;
 		out->evicted += shard->table.evicted;
 		out->memory_bytes += shard->table.capacity * sizeof(struct dedup_entry) +
-		                     shard->flight_capacity * (sizeof(struct flight) + sizeof(uint32_t));
+		                     shard->flight_capacity * (sizeof(struct flight) + sizeof(struct chains));
 		until = shard->table.evicted_until > until ? shard->table.evicted_until : until;
 		pthread_mutex_unlock(&shard->mutex);
 	}

@@ -2,6 +2,11 @@
  * back (Knuth 6.4, algorithm R). An expired entry is as good as absent and its slot is taken over by the next entry
  * whose search passes it.
  *
+ * The first entry of a hash lies where the hash says, further ones, with other tags, where hash and tag say: one event id
+ * sent with ever new content must not make a search long. The first one is that which expires last. So it tells, alone,
+ * whether any of its hash is there; and where an eviction takes it, the others are of those that may be forgotten.
+ * Which of both an entry is stands in the first bit of its tag, of which 63 bits are compared.
+ *
  * The 16 bits of a bucket tell an absolute expiry only relative to a point in time. That point is the last sweep, after
  * which no older expiry is left: expiry = swept + (bucket - swept) mod 65536. A sweep at least every SWEEP_BUCKETS of
  * use, and windows of at most 32,000 buckets, keep that unambiguous however long the shard then lies idle.
@@ -21,12 +26,16 @@
 static_assert(sizeof(struct dedup_entry) == 24, "the size that memory_bytes is counted in");
 static_assert(DEDUP_WINDOW_BUCKETS_MAX + 2 * SWEEP_BUCKETS < 65536, "expiries must be unambiguous");
 
+#define FURTHER (UINT64_C(1) << 63) /* in a tag */
+
 /* By the hash's last bits, not its first: index files come sorted by those, and would fill a table that has to grow, or
  * that is too small for them, from one end. */
-static size_t home_of(const struct dedup_table *table, const struct dedup_key *key)
+static size_t home_of(const struct dedup_table *table, const struct dedup_entry *entry)
 {
 	uint64_t word;
-	memcpy(&word, key->hash + sizeof(key->hash) - sizeof(word), sizeof(word));
+	memcpy(&word, entry->key.hash + sizeof(entry->key.hash) - sizeof(word), sizeof(word));
+	if (entry->tag & FURTHER)
+		word ^= entry->tag * UINT64_C(0x9e3779b97f4a7c15) >> 24; /* tags in a row must not lie in a row */
 	return (size_t)word & (table->capacity - 1);
 }
 
@@ -51,7 +60,7 @@ bool dedup_table_init(struct dedup_table *table, size_t capacity_max, int64_t no
 
 void dedup_table_prefetch(const struct dedup_table *table, const struct dedup_key *key)
 {
-	const struct dedup_entry *slot = &table->slots[home_of(table, key)];
+	const struct dedup_entry first = { .key = *key }, *slot = &table->slots[home_of(table, &first)];
 	__builtin_prefetch(slot, 1);
 	__builtin_prefetch((const char *)slot + 64, 1); /* a search passes a few slots */
 }
@@ -67,7 +76,7 @@ static void delete_at(struct dedup_table *table, size_t hole)
 {
 	size_t mask = table->capacity - 1;
 	for (size_t at = (hole + 1) & mask; table->slots[at].key.bucket; at = (at + 1) & mask) {
-		size_t home = home_of(table, &table->slots[at].key);
+		size_t home = home_of(table, &table->slots[at]);
 		if (((at - home) & mask) < ((at - hole) & mask))
 			continue; /* its home lies behind the hole */
 		table->slots[hole] = table->slots[at];
@@ -120,7 +129,7 @@ static void tick(struct dedup_table *table, int64_t now)
 
 static void place(struct dedup_table *table, const struct dedup_entry *entry)
 {
-	size_t mask = table->capacity - 1, at = home_of(table, &entry->key);
+	size_t mask = table->capacity - 1, at = home_of(table, entry);
 	while (table->slots[at].key.bucket)
 		at = (at + 1) & mask;
 	table->slots[at] = *entry;
@@ -200,21 +209,38 @@ static void make_room(struct dedup_table *table, int64_t now)
 		evict(table);
 }
 
+/* The first entry of a hash, whatever its tag, or the further one with this tag; NULL: there is none. *vacant is then a
+ * slot that a new one may take. */
+static inline struct dedup_entry *search(const struct dedup_table *table, const struct dedup_entry *wanted, int64_t now,
+                                         struct dedup_entry **vacant)
+{
+	size_t mask = table->capacity - 1, at = home_of(table, wanted);
+	*vacant = NULL;
+	for (; table->slots[at].key.bucket; at = (at + 1) & mask) {
+		struct dedup_entry *slot = &table->slots[at];
+		if (memcmp(slot->key.hash, wanted->key.hash, sizeof(wanted->key.hash)) == 0 &&
+		    (slot->tag == wanted->tag || !((slot->tag | wanted->tag) & FURTHER)))
+			return slot;
+		if (!*vacant && is_expired(table, slot->key.bucket, now))
+			*vacant = slot;
+	}
+	if (!*vacant)
+		*vacant = &table->slots[at];
+	return NULL;
+}
+
 enum dedup_found dedup_table_find(struct dedup_table *table, const struct dedup_key *key, uint64_t tag, int64_t now)
 {
-	enum dedup_found found = DEDUP_FOUND_NONE;
+	struct dedup_entry wanted = { *key, tag & ~FURTHER }, *vacant;
 	tick(table, now);
-	size_t mask = table->capacity - 1;
-	for (size_t at = home_of(table, key); table->slots[at].key.bucket; at = (at + 1) & mask) {
-		const struct dedup_entry *slot = &table->slots[at];
-		if (memcmp(slot->key.hash, key->hash, sizeof(key->hash)) != 0 ||
-		    is_expired(table, slot->key.bucket, now))
-			continue;
-		if (slot->tag == tag)
-			return DEDUP_FOUND_SAME;
-		found = DEDUP_FOUND_OTHER;
-	}
-	return found;
+	const struct dedup_entry *slot = search(table, &wanted, now, &vacant);
+	if (!slot || is_expired(table, slot->key.bucket, now))
+		return DEDUP_FOUND_NONE;
+	if (slot->tag == wanted.tag)
+		return DEDUP_FOUND_SAME;
+	wanted.tag |= FURTHER;
+	slot = search(table, &wanted, now, &vacant);
+	return slot && !is_expired(table, slot->key.bucket, now) ? DEDUP_FOUND_SAME : DEDUP_FOUND_OTHER;
 }
 
 void dedup_table_put(struct dedup_table *table, const struct dedup_entry *entry, int64_t now)
@@ -224,19 +250,24 @@ void dedup_table_put(struct dedup_table *table, const struct dedup_entry *entry,
 		return; /* before `swept` it would look far ahead */
 	tick(table, now);
 	make_room(table, now);
-	size_t mask = table->capacity - 1, reuse = SIZE_MAX, at = home_of(table, &entry->key);
-	for (; table->slots[at].key.bucket; at = (at + 1) & mask) {
-		struct dedup_entry *slot = &table->slots[at];
-		if (slot->tag == entry->tag && memcmp(slot->key.hash, entry->key.hash, sizeof(entry->key.hash)) == 0) {
-			if (expiry_of(table, slot->key.bucket) < expiry_of(table, entry->key.bucket))
-				slot->key.bucket = entry->key.bucket;
-			return;
+	struct dedup_entry moving = { entry->key, entry->tag & ~FURTHER }, *vacant;
+	struct dedup_entry *slot = search(table, &moving, now, &vacant);
+	if (slot && slot->tag != moving.tag && !is_expired(table, slot->key.bucket, now)) {
+		struct dedup_entry first = *slot;
+		if (expiry_of(table, first.key.bucket) < expiry_of(table, moving.key.bucket)) {
+			*slot = moving;
+			moving = first;
 		}
-		if (reuse == SIZE_MAX && is_expired(table, slot->key.bucket, now))
-			reuse = at;
+		moving.tag |= FURTHER;
+		slot = search(table, &moving, now, &vacant);
 	}
-	table->count += reuse == SIZE_MAX;
-	table->slots[reuse == SIZE_MAX ? at : reuse] = *entry;
+	if (!slot) {
+		table->count += vacant->key.bucket == 0;
+		*vacant = moving;
+	} else if (slot->tag != moving.tag ||
+	           expiry_of(table, slot->key.bucket) < expiry_of(table, moving.key.bucket)) {
+		*slot = moving; /* what another tag has left has expired, and all of its hash with it */
+	}
 }
 
 size_t dedup_table_live(const struct dedup_table *table, int64_t now)

@@ -1,4 +1,4 @@
-/* The slots of a shard that has been full for long. */
+/* The slots of a shard: one that has been full for long, and many tags of one hash. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -79,11 +79,79 @@ static void test_the_earliest_go_first(void **state)
 	dedup_table_fini(&table);
 }
 
+static struct dedup_entry make_tagged(uint64_t number, uint64_t tag, uint64_t buckets)
+{
+	struct dedup_entry entry = make_entry(number, buckets);
+	entry.tag = tag;
+	return entry;
+}
+
+/* A client that sends one event_id with ever new content: exact as ever, and no search gets long, neither for it nor for
+ * others; also where it has filled the table, again and again. */
+static void test_many_tags_of_one_hash(void **state)
+{
+	(void)state;
+	struct dedup_table table;
+	assert_true(dedup_table_init(&table, SLOTS, NOW));
+	for (uint64_t tag = 1; tag <= 4 * SLOTS; tag++) {
+		struct dedup_entry entry = make_tagged(7, tag, 10 + tag / 1000);
+		assert_int_equal(dedup_table_find(&table, &entry.key, tag, NOW),
+		                 tag == 1 ? DEDUP_FOUND_NONE : DEDUP_FOUND_OTHER);
+		dedup_table_put(&table, &entry, NOW);
+		assert_int_equal(dedup_table_find(&table, &entry.key, tag, NOW), DEDUP_FOUND_SAME);
+		if (tag == SLOTS / 2)
+			assert_in_range(longest_run(&table), 1, SLOTS / 8);
+	}
+	assert_in_range(longest_run(&table), 1, SLOTS / 8);
+	assert_in_range(table.count, SLOTS / 8 * 6 - 1, SLOTS / 8 * 7); /* a slot for a key, no more */
+	size_t known = 0;
+	for (uint64_t tag = 1; tag <= 4 * SLOTS; tag++) {
+		struct dedup_entry entry = make_tagged(7, tag, 10 + tag / 1000);
+		bool same = dedup_table_find(&table, &entry.key, tag, NOW) == DEDUP_FOUND_SAME;
+		known += same;
+		assert_true(same || NOW + 10 + (int64_t)tag / 1000 <= table.evicted_until);
+	}
+	assert_int_equal(known, table.count);
+	dedup_table_fini(&table);
+}
+
+/* Whichever order they came in, and whichever expires first. */
+static void test_tags_expire_by_themselves(void **state)
+{
+	(void)state;
+	enum { TAGS = 5 };
+	for (uint64_t turn = 0; turn < 120; turn++) {
+		struct dedup_table table;
+		uint64_t order[TAGS] = { 1, 2, 3, 4, 5 };
+		for (uint64_t i = TAGS, left = turn; i > 1; left /= i, i--) {
+			uint64_t moved = order[i - 1];
+			order[i - 1] = order[left % i];
+			order[left % i] = moved;
+		}
+		assert_true(dedup_table_init(&table, SLOTS, NOW));
+		for (size_t i = 0; i < TAGS; i++) {
+			struct dedup_entry entry = make_tagged(7, order[i], 10 * order[i]);
+			dedup_table_put(&table, &entry, NOW);
+		}
+		struct dedup_key key = make_entry(7, 1).key;
+		for (uint64_t at = 0; at <= 10 * TAGS; at++)
+			for (uint64_t tag = 0; tag <= TAGS; tag++) {
+				enum dedup_found wanted = at < 10 * tag    ? DEDUP_FOUND_SAME
+				                          : at < 10 * TAGS ? DEDUP_FOUND_OTHER
+				                                           : DEDUP_FOUND_NONE;
+				assert_int_equal(dedup_table_find(&table, &key, tag, NOW + (int64_t)at), wanted);
+			}
+		dedup_table_fini(&table);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_eviction_crowds_no_part),
 		cmocka_unit_test(test_the_earliest_go_first),
+		cmocka_unit_test(test_many_tags_of_one_hash),
+		cmocka_unit_test(test_tags_expire_by_themselves),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
