@@ -14,11 +14,11 @@ enum metric {
 	METRIC_count
 };
 
-/* Called once by each thread that counts, before it does (main included). At most 256 threads. */
+/* Called once by each thread that counts, before it does (main included). More than 256 at a time count slower. */
 void metrics_register_thread(void);
 /* Finds or makes the series; as many label values as the metric has labels (0 to 3). Ids are stable for the process's
- * life, so they may be looked up once and kept. Thread: any (takes a lock). At most 65,536 series; beyond, the
- * metric's overflow series (all labels "other") is returned. */
+ * life, so they may be looked up once and kept. Thread: any (takes a lock). At most 65,536 series, of which each metric
+ * is sure of 128; beyond, a warning is logged and the metric's overflow series (all labels "(overflow)") returned. */
 uint32_t metrics_series(enum metric metric, const struct slice *label_values);
 uint32_t metrics_series1(enum metric metric, const char *label_value);
 /* The unlabelled series of a metric, without a lock. */

@@ -17,9 +17,10 @@ struct snapshot {
 	struct catalog *cat;
 	struct shape_rules *shape_rules;   /* of both, for privacy */
 	struct enrich_rules *enrich_rules; /* of the config */
-	/* metric series of headgate_events_total: [source][event, the last is "other"][verdict] */
-	uint32_t *event_series;
-	/* of headgate_consent_total: [source][applied][basis], 1 + series, 0 until the first is counted */
+	/* Metric series, 1 + id, 0 until the first is counted: most combinations never come.
+	 * headgate_events_total: [source][event, the last is "other"][verdict] */
+	_Atomic uint32_t *event_series;
+	/* headgate_consent_total: [source][applied][basis] */
 	_Atomic uint32_t *consent_series;
 };
 

@@ -2,7 +2,10 @@
  * A slot holds its counters in chunks, because series appear while threads run: whoever makes the first series of a
  * chunk allocates that chunk for all slots before the id is handed out, so the adding side never finds a hole. Slot 0
  * is shared: gauges live there, and threads that have no slot of their own (not registered, or more than 256) add to
- * it with a locked instruction: slower, never lost. Series are never freed, so a reader walks them without the lock. */
+ * it with a locked instruction: slower, never lost. The slot of a thread that ends goes to the next one as it stands:
+ * what was counted stays where readers look, and sums never go back. Series are never freed, so a reader walks them
+ * without the lock. Each metric is sure of its first few series, however many labels from a configuration or a catalog
+ * another one has: the books would be nonsense if two of their states were one series. */
 #include "base/metrics.h"
 
 #include <assert.h>
@@ -12,9 +15,11 @@
 
 #include "base/buffer.h"
 #include "base/hash.h"
+#include "base/log.h"
 
 #define THREADS_MAX 256
 #define SERIES_MAX 65536u
+#define OWN_SERIES 128u /* that each metric is sure of */
 #define LABELS_MAX 3
 #define CHUNK_SERIES 1024u
 #define CHUNKS (SERIES_MAX / CHUNK_SERIES)
@@ -45,6 +50,7 @@ struct series {
 };
 
 struct slot {
+	bool taken; /* under the lock */
 	_Atomic(_Atomic uint64_t *) chunks[CHUNKS];
 };
 
@@ -52,7 +58,10 @@ static struct {
 	pthread_mutex_t lock;
 	struct slot *_Atomic slots[THREADS_MAX + 1];
 	_Atomic uint32_t slot_count;
+	pthread_key_t thread_end;
 	uint32_t series_count;
+	uint32_t series_of[METRIC_count];
+	bool full;
 	_Atomic(struct series *) first[METRIC_count];
 	struct series *last[METRIC_count];
 	struct series *table[TABLE_SIZE];
@@ -95,12 +104,33 @@ static struct slot *make_slot(void)
 	return slot;
 }
 
+static void leave_slot(void *taken)
+{
+	struct slot *slot = taken;
+	own_slot = NULL;
+	pthread_mutex_lock(&registry.lock);
+	slot->taken = false;
+	pthread_mutex_unlock(&registry.lock);
+}
+
+/* Called with the lock held. */
+static struct slot *free_slot(void)
+{
+	uint32_t count = atomic_load_explicit(&registry.slot_count, memory_order_relaxed);
+	for (uint32_t i = 1; i < count; i++) {
+		struct slot *slot = atomic_load_explicit(&registry.slots[i], memory_order_relaxed);
+		if (!slot->taken)
+			return slot;
+	}
+	return count <= THREADS_MAX ? make_slot() : NULL;
+}
+
 /* Ids below METRIC_count are taken from the start: the unlabelled series, or else the overflow series, of a metric. */
 static void start(void)
 {
 	hash_random(&registry.key, sizeof registry.key);
 	registry.series_count = METRIC_count;
-	if (!make_slot())
+	if (!make_slot() || pthread_key_create(&registry.thread_end, leave_slot) != 0)
 		abort();
 }
 
@@ -116,8 +146,11 @@ void metrics_register_thread(void)
 	if (own_slot)
 		return;
 	pthread_mutex_lock(&registry.lock);
-	if (atomic_load_explicit(&registry.slot_count, memory_order_relaxed) <= THREADS_MAX)
-		own_slot = make_slot();
+	struct slot *slot = free_slot();
+	if (slot && pthread_setspecific(registry.thread_end, slot) == 0) {
+		slot->taken = true;
+		own_slot = slot;
+	}
 	pthread_mutex_unlock(&registry.lock);
 }
 
@@ -152,7 +185,7 @@ static struct series **find(enum metric metric, const struct slice *values, uint
 static struct series *make_series(enum metric metric, const struct slice *values, uint32_t labels)
 {
 	uint32_t id = registry.series_count;
-	if (id >= SERIES_MAX)
+	if (id >= (registry.series_of[metric] < OWN_SERIES ? SERIES_MAX : SERIES_MAX - METRIC_count * OWN_SERIES))
 		return NULL;
 	uint32_t slots = atomic_load_explicit(&registry.slot_count, memory_order_relaxed);
 	for (uint32_t i = 0; i < slots; i++)
@@ -174,6 +207,7 @@ static struct series *make_series(enum metric metric, const struct slice *values
 	made->id = id;
 	made->metric = metric;
 	registry.series_count++;
+	registry.series_of[metric]++;
 	atomic_store_explicit(registry.last[metric] ? &registry.last[metric]->next : &registry.first[metric], made,
 	                      memory_order_release);
 	registry.last[metric] = made;
@@ -192,7 +226,11 @@ uint32_t metrics_series(enum metric metric, const struct slice *label_values)
 	if (!*place)
 		*place = make_series(metric, label_values, labels);
 	uint32_t id = *place ? (*place)->id : (uint32_t)metric;
+	bool first = !*place && !registry.full;
+	registry.full = registry.full || first;
 	pthread_mutex_unlock(&registry.lock);
+	if (first)
+		log_warn("metrics_full", "metric=%s series=%u", DEFINITIONS[metric].name, SERIES_MAX);
 	return id;
 }
 
@@ -263,7 +301,7 @@ static void write_sample(struct buffer *out, enum metric metric, uint32_t id, co
 		buffer_append_char(out, i ? ',' : '{');
 		buffer_append(out, slice_split(&names, ','));
 		buffer_append(out, SLICE("=\""));
-		write_label_value(out, values ? values[i] : SLICE("other"));
+		write_label_value(out, values ? values[i] : SLICE("(overflow)"));
 		buffer_append_char(out, '"');
 	}
 	buffer_append(out, def->labels[0] ? SLICE("} ") : SLICE(" "));

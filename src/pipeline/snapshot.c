@@ -15,22 +15,6 @@ static pthread_mutex_t current_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct snapshot *current;
 static _Atomic uint64_t current_generation;
 
-static void resolve_series(struct snapshot *snap)
-{
-	size_t events = catalog_event_count(snap->cat) + 1;
-	uint32_t *to = snap->event_series;
-	for (size_t s = 0; s < snap->cfg->sources_count; s++) {
-		for (size_t e = 0; e < events; e++) {
-			struct slice name = e + 1 < events ? catalog_event_name(snap->cat, e) : SLICE("other");
-			for (int v = 0; v < VERDICT_count; v++, to++) {
-				const struct slice labels[] = { snap->cfg->sources[s].name, name,
-					                        slice_of(verdict_name((enum verdict)v)) };
-				*to = v == VERDICT_PENDING ? 0 : metrics_series(METRIC_EVENTS, labels);
-			}
-		}
-	}
-}
-
 static bool is_purpose(const struct config *cfg, struct slice name)
 {
 	bool found = slice_equal(name, SLICE("necessary"));
@@ -55,11 +39,11 @@ struct snapshot *snapshot_create(struct config *cfg, struct catalog *cat, struct
 {
 	struct snapshot *snap = calloc(1, sizeof *snap);
 	size_t series = cfg->sources_count * (catalog_event_count(cat) + 1) * VERDICT_count;
-	uint32_t *table = calloc(series ? series : 1, sizeof *table);
+	_Atomic uint32_t *events = calloc(series + 1, sizeof *events);
 	_Atomic uint32_t *consent =
 	        calloc(cfg->sources_count * (CONSENT_DROPPED + 1) * BASIS_count + 1, sizeof *consent);
 	struct shape_rules *rules = NULL;
-	if (!snap || !table || !consent)
+	if (!snap || !events || !consent)
 		error_set(err, ERROR_MEMORY, "no memory for a snapshot of config and catalog");
 	else
 		rules = shape_rules_create(cfg, cat, err);
@@ -67,7 +51,7 @@ struct snapshot *snapshot_create(struct config *cfg, struct catalog *cat, struct
 	if (!enrich_rules) {
 		shape_rules_destroy(&rules);
 		free(snap);
-		free(table);
+		free((void *)(uintptr_t)events);
 		free((void *)(uintptr_t)consent);
 		catalog_destroy(&cat);
 		config_destroy(&cfg);
@@ -78,9 +62,8 @@ struct snapshot *snapshot_create(struct config *cfg, struct catalog *cat, struct
 	snap->cat = cat;
 	snap->shape_rules = rules;
 	snap->enrich_rules = enrich_rules;
-	snap->event_series = table;
+	snap->event_series = events;
 	snap->consent_series = consent;
-	resolve_series(snap);
 	warn_of_purposes(snap);
 	return snap;
 }
@@ -101,9 +84,17 @@ void snapshot_release(struct snapshot **snap)
 	enrich_rules_destroy(&gone->enrich_rules);
 	catalog_destroy(&gone->cat);
 	config_destroy(&gone->cfg);
-	free(gone->event_series);
+	free((void *)(uintptr_t)gone->event_series);
 	free((void *)(uintptr_t)gone->consent_series);
 	free(gone);
+}
+
+/* Two lanes that make it at once make the same. */
+static uint32_t first_count(_Atomic uint32_t *known, enum metric metric, const struct slice *labels)
+{
+	uint32_t made = metrics_series(metric, labels);
+	atomic_store_explicit(known, made + 1, memory_order_release);
+	return made;
 }
 
 uint32_t snapshot_event_series(const struct snapshot *snap, const struct source *source,
@@ -111,24 +102,27 @@ uint32_t snapshot_event_series(const struct snapshot *snap, const struct source 
 {
 	size_t events = catalog_event_count(snap->cat) + 1;
 	size_t event = schema ? schema->event_index : events - 1;
-	return snap->event_series[(source->index * events + event) * VERDICT_count + verdict];
+	_Atomic uint32_t *known = &snap->event_series[(source->index * events + event) * VERDICT_count + verdict];
+	uint32_t series = atomic_load_explicit(known, memory_order_acquire);
+	if (series)
+		return series - 1;
+	const struct slice labels[] = { source->name, schema ? catalog_event_name(snap->cat, event) : SLICE("other"),
+		                        slice_of(verdict_name(verdict)) };
+	return first_count(known, METRIC_EVENTS, labels);
 }
 
-/* Most combinations never come, so a series is made by the first; two lanes that make it at once make the same. */
 uint32_t snapshot_consent_series(const struct snapshot *snap, const struct source *source,
                                  const struct event_consent *consent)
 {
-	_Atomic uint32_t *series =
+	_Atomic uint32_t *known =
 	        &snap->consent_series[(source->index * (CONSENT_DROPPED + 1) + consent->applied) * BASIS_count +
 	                              consent->basis];
-	uint32_t known = atomic_load_explicit(series, memory_order_relaxed);
-	if (known)
-		return known - 1;
+	uint32_t series = atomic_load_explicit(known, memory_order_acquire);
+	if (series)
+		return series - 1;
 	const struct slice labels[] = { source->name, slice_of(consent_applied_name(consent->applied)),
 		                        slice_of(consent_basis_name(consent->basis)) };
-	uint32_t made = metrics_series(METRIC_CONSENT, labels);
-	atomic_store_explicit(series, made + 1, memory_order_relaxed);
-	return made;
+	return first_count(known, METRIC_CONSENT, labels);
 }
 
 void snapshot_publish(struct snapshot *snap)

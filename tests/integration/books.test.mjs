@@ -92,3 +92,15 @@ test('a start while the sink is away: what is pending and how old it is are know
 	const age = await waitFor(async () => (await hg.metrics()).get('headgate_forward_oldest_undelivered_seconds'), { what: 'an age', deadlineMs: 1500 });
 	assert.ok(age >= 2 && age <= (Date.now() - since) / 1000 + 1, `${age} s`);
 });
+
+test('more sources than there are series: those counted have one each, and the books theirs', { timeout: 60_000 }, async (t) => {
+	const sources = Object.fromEntries(Array.from({ length: 450 }, (_, i) => [`shop${i}`, { kind: 'app', keys: [`key${i}`] }]));
+	const hg = await headgate(t, { config: { sources } });
+	const ledger = Ledger.watch(hg);
+	await posts(hg, 3);
+	for (const key of ['key0', 'key449']) for (const ev of [pageView(), purchase({ properties: { value: -1 } })]) await hg.post(ev, { key });
+	const { m, records, letters } = await assertBooks(hg, { ledger });
+	assert.deepEqual([records.accepted, records.delivered, letters.accepted, letters.delivered], [5, 5, 2, 2]);
+	assert.equal(m.get('headgate_events_total', { source: 'shop449', event: 'page_view', verdict: 'accepted' }), 1);
+	assert.ok(!m.text.includes('(overflow)'));
+});

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <malloc.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 
 #define THREADS 4
 #define ROUNDS 20000
+#define CROWD 300
 
 static _Atomic bool stop;
 
@@ -132,40 +134,97 @@ static void nothing_is_lost_between_threads(void **state)
 	assert_int_equal(sum, (uint64_t)THREADS * ROUNDS / 8);
 }
 
-static void *register_only(void *subject)
+static void *count_once(void *subject)
 {
 	metrics_register_thread();
 	metrics_add(*(uint32_t *)subject, 1);
 	return NULL;
 }
 
+static void threads_one_after_another_share_a_slot(void **state)
+{
+	pthread_t thread;
+	uint32_t series = metrics_series1(METRIC_REFUSED, "queue");
+	size_t before = 0;
+	(void)state;
+	for (int i = 0; i < 200; i++) {
+		assert_int_equal(pthread_create(&thread, NULL, count_once, &series), 0);
+		pthread_join(thread, NULL);
+		if (i == 0)
+			before = mallinfo2().uordblks;
+	}
+	assert_int_equal(metrics_get(series), 200);
+	assert_true(mallinfo2().uordblks < before + 200 * sizeof(uint64_t) * 100); /* a slot takes 8 KiB and more */
+}
+
+struct crowd {
+	uint32_t series;
+	pthread_barrier_t all_there;
+};
+
+static void *count_in_a_crowd(void *subject)
+{
+	struct crowd *crowd = subject;
+	metrics_register_thread();
+	pthread_barrier_wait(&crowd->all_there);
+	metrics_add(crowd->series, 1);
+	return NULL;
+}
+
 /* Threads beyond the slots count as well. */
 static void more_threads_than_slots(void **state)
 {
-	pthread_t thread;
-	uint32_t series = metrics_series1(METRIC_REFUSED, "crowd");
+	pthread_t threads[CROWD];
+	struct crowd crowd = { .series = metrics_series1(METRIC_REFUSED, "crowd") };
 	(void)state;
-	for (int i = 0; i < 300; i++) {
-		assert_int_equal(pthread_create(&thread, NULL, register_only, &series), 0);
-		pthread_join(thread, NULL);
+	assert_int_equal(pthread_barrier_init(&crowd.all_there, NULL, CROWD), 0);
+	for (int i = 0; i < CROWD; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, count_in_a_crowd, &crowd), 0);
+	for (int i = 0; i < CROWD; i++)
+		pthread_join(threads[i], NULL);
+	assert_int_equal(metrics_get(crowd.series), CROWD);
+	pthread_barrier_destroy(&crowd.all_there);
+}
+
+static uint32_t fill(enum metric metric, int count)
+{
+	char name[32];
+	uint32_t last = 0;
+	for (int i = 0; i < count; i++) {
+		snprintf(name, sizeof name, "n%d", i);
+		const struct slice labels[] = { slice_of(name), SLICE("purchase"), SLICE("accepted") };
+		last = metrics_series(metric, labels);
+		metrics_add(last, 1);
 	}
-	assert_int_equal(metrics_get(series), 300);
+	return last;
 }
 
 static void too_many_series_share_one(void **state)
 {
-	char name[32];
-	uint32_t last = 0;
+	const struct slice unseen[] = { SLICE("never"), SLICE("seen"), SLICE("before") };
 	(void)state;
-	for (int i = 0; i < 70000; i++) {
-		snprintf(name, sizeof name, "r%d", i);
-		last = metrics_series1(METRIC_REJECT_REASONS, name);
-		metrics_add(last, 1);
-	}
-	assert_int_equal(last, metrics_series1(METRIC_REJECT_REASONS, "never seen"));
+	uint32_t last = fill(METRIC_EVENTS, 70000);
+	assert_int_equal(last, metrics_series(METRIC_EVENTS, unseen));
 	assert_true(metrics_get(last) > 1);
-	assert_rendered("headgate_rejected_total{reason=\"other\"} ");
-	assert_int_equal(metrics_get(metrics_series1(METRIC_REJECT_REASONS, "r0")), 1);
+	assert_rendered("headgate_events_total{source=\"(overflow)\",event=\"(overflow)\",verdict=\"(overflow)\"} ");
+	assert_rendered("headgate_events_total{source=\"n0\",event=\"purchase\",verdict=\"accepted\"} 1\n");
+}
+
+/* Follows the above: the books must not be the ones that find the table full. */
+static void others_have_series_of_their_own_still(void **state)
+{
+	static const char *const STATES[] = { "accepted", "delivered", "pending", "poisoned", "erased", "quarantined" };
+	static const enum metric METRICS[] = { METRIC_RECORDS, METRIC_DEAD_LETTERS };
+	uint32_t ids[12], count = 0;
+	(void)state;
+	for (size_t m = 0; m < 2; m++)
+		for (size_t s = 0; s < 6; s++)
+			ids[count++] = metrics_series1(METRICS[m], STATES[s]);
+	for (uint32_t i = 0; i < count; i++)
+		for (uint32_t j = 0; j < i; j++)
+			assert_int_not_equal(ids[i], ids[j]);
+	assert_int_not_equal(fill(METRIC_PII_FOUND, 128), fill(METRIC_PII_FOUND, 127));
+	assert_int_equal(fill(METRIC_PII_FOUND, 129), fill(METRIC_PII_FOUND, 130));
 }
 
 int main(void)
@@ -176,8 +235,10 @@ int main(void)
 		cmocka_unit_test(label_values_are_escaped),
 		cmocka_unit_test(gauges_hold_the_last_value),
 		cmocka_unit_test(nothing_is_lost_between_threads),
+		cmocka_unit_test(threads_one_after_another_share_a_slot),
 		cmocka_unit_test(more_threads_than_slots),
 		cmocka_unit_test(too_many_series_share_one),
+		cmocka_unit_test(others_have_series_of_their_own_still),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
