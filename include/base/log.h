@@ -15,7 +15,7 @@ struct log_site {
 
 void log_init(enum log_level level, enum log_format format);
 /* `event` is a fixed snake_case name; `fields` a printf format of space separated name=%… pairs (may be ""); values
- * are escaped and cut at 256 bytes. Use the macros. */
+ * are escaped and cut at 512 bytes. Use the macros. */
 void log_write(struct log_site *site, enum log_level level, const char *event, const char *fields, ...)
         __attribute__((format(printf, 4, 5)));
 

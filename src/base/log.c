@@ -16,10 +16,12 @@
 #include "base/utf8.h"
 
 #define PER_SECOND_MAX 10
-#define VALUE_BYTES_MAX 256
+#define VALUE_BYTES_MAX 512
 #define TEXT_BYTES_MAX 8192
 #define FORMAT_BYTES_MAX 1024
 #define PAIRS_MAX 32
+
+_Static_assert(VALUE_BYTES_MAX >= sizeof((struct error) { 0 }.message), "what is wrong is told whole");
 
 static const char *const LEVELS[] = { "error", "warn", "info", "debug" };
 

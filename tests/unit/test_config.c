@@ -289,7 +289,8 @@ static const struct wrong wrongs[] = {
 	{ "{\"a\":[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]}", NULL, "nested too deep" },
 	{ "{\n\t\"lane\": 1}", NULL,
 	  "headgate.jsonc:2:2: lane: unknown key (did you mean lanes?); expected one of data_dir" },
-	{ "{\"zzzzzz\": 1}", NULL, "zzzzzz: unknown key; expected one of" },
+	{ "{\"zzzzzz\": 1}", NULL, "zzzzzz: unknown key; expected one of data_dir, lanes" },
+	{ "{\"zzzzzz\": 1}", NULL, "context, kafka, forward, files, quarantine, audit_log, sources" }, /* each once */
 	{ "{\"limits\": {\"evnts\": 1}}", NULL, "limits.evnts: unknown key (did you mean events?)" },
 	{ "{\"limits.events\": 1}", NULL, "limits.events: unknown key" },
 	{ "{\"limits\": 1}", NULL, "headgate.jsonc:1:12: limits: expected an object { … }, found number" },
