@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "admin/admin.h"
@@ -63,6 +64,21 @@ static uint32_t lane_count(const struct config *cfg)
 	return lanes > JOURNAL_LANES_MAX ? JOURNAL_LANES_MAX : lanes;
 }
 
+/* A folder that was there before may be open to others; its files are not, but their names and sizes are. One that
+ * others share on purpose (sticky, as /tmp) or own is left as it is. */
+static void close_to_others(const char *dir)
+{
+	struct stat info;
+	if (stat(dir, &info) != 0 || (info.st_mode & 077) == 0)
+		return;
+	bool own = info.st_uid == geteuid() && !(info.st_mode & S_ISVTX);
+	if (own && chmod(dir, 0700) == 0)
+		log_info("data_dir_closed", "path=%s was=0%o", dir, info.st_mode & 07777);
+	else
+		log_warn("data_dir_open", "path=%s mode=0%o error=%s", dir, info.st_mode & 07777,
+		         own ? strerror(errno) : "not this user's alone");
+}
+
 static bool open_store(struct service *service, uint32_t lanes, struct error *err)
 {
 	const struct config *cfg = service->boot->cfg;
@@ -94,6 +110,7 @@ static bool open_store(struct service *service, uint32_t lanes, struct error *er
 	service->journal = journal_open(&options, err);
 	if (!service->journal)
 		return false;
+	close_to_others(cfg->data_dir.at);
 	service->audit = audit_log_open(cfg->data_dir.at, journal_hash_key(service->journal), err);
 	service->suppression = suppression_open(cfg->data_dir.at, journal_hash_key(service->journal), err);
 	service->retention = retention_create(cfg, err);

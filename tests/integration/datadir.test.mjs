@@ -2,7 +2,8 @@
 // twice, nothing new is taken for old. (A cloned one beside its Kafka: kafka's own tests.)
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { cpSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, cpSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Fault, sanitized } from './lib/fault.mjs';
@@ -31,6 +32,19 @@ test('wiped: a new log, with a new id; the same events are new again', { timeout
 	await hg.drained();
 	assert.equal(positions(hg).length, 5);
 	assert.ok(!positions(hg).some((p) => old.positions.includes(p)));
+});
+
+test('a folder that was there and open is closed to others; one that is shared is not, and the log says so', { timeout: 60_000 }, async (t) => {
+	const dataDir = mkdtempSync(join(tmpdir(), 'headgate-open-')), mode = () => statSync(dataDir).mode & 0o7777;
+	t.after(() => rmSync(dataDir, { recursive: true }));
+	chmodSync(dataDir, 0o755);
+	const hg = await headgate(t, { dataDir });
+	assert.equal(mode(), 0o700);
+	assert.equal(hg.logs.find((l) => l.event === 'data_dir_closed').was, '0755');
+	chmodSync(dataDir, 0o1777);
+	await hg.restart();
+	assert.equal(mode(), 0o1777);
+	assert.equal(hg.logs.find((l) => l.event === 'data_dir_open').mode, '01777');
 });
 
 test('journal files without their meta: the start is refused and says what to do', { timeout: 60_000 }, async (t) => {
