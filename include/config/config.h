@@ -53,6 +53,7 @@ enum cookies_renew { COOKIES_RENEW_DAILY, COOKIES_RENEW_NEVER };
 struct config_limits {
 	uint32_t body_bytes;              /* 1 MiB */
 	uint32_t inflated_bytes;          /* 4 MiB */
+	uint64_t bodies_bytes;            /* 256 MiB: bodies of all requests in flight */
 	uint32_t event_bytes;             /* 64 KiB */
 	uint32_t events;                  /* 1000 a request */
 	uint32_t depth;                   /* 32, counted within the event's own root as 1 */

@@ -3,7 +3,8 @@
 #ifndef HEADGATE_HTTP_EXCHANGE_H
 #define HEADGATE_HTTP_EXCHANGE_H
 
-#include "base/buffer.h"
+#include "base/arena.h"
+#include "http/body.h"
 #include "http/connection.h"
 #include "http/guard.h"
 #include "http/target.h"
@@ -46,7 +47,7 @@ struct exchange {
 	bool is_gzip;
 	bool names_request; /* the request carried a usable X-Request-Id */
 
-	struct buffer body;
+	struct body body;
 	uint64_t body_seen;
 	uint64_t body_limit;
 

@@ -6,7 +6,7 @@
 #include <microhttpd.h>
 #include <pthread.h>
 
-#include "http/refusal.h"
+#include "http/body.h"
 #include "http/server.h"
 #include "pipeline/pipeline.h"
 
@@ -29,6 +29,7 @@ struct http_shared {
 	struct rate_limits *rates;
 	uint32_t connections_max;
 	size_t arena_bytes;
+	struct bodies bodies;
 	_Atomic uint32_t connections;
 	_Atomic bool draining; /* set once */
 	_Atomic bool cutting;  /* the drain's deadline passed: connections are shut down */

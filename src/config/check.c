@@ -261,6 +261,9 @@ static bool check_source(struct config_draft *draft, struct source_draft *draft_
 		return complain(draft_source, err, "limits.event_bytes",
 		                "such an event would not fit a journal file; expected less than half of "
 		                "journal.file_bytes");
+	if (source->body_bytes > cfg->limits.bodies_bytes)
+		return complain(draft_source, err, "limits.body_bytes",
+		                "such a body would never be taken; expected at most limits.bodies_bytes");
 	return check_keys(draft, draft_source, err) && check_signing(draft_source, err) &&
 	       check_origins(draft, draft_source, err);
 }

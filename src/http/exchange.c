@@ -26,7 +26,6 @@
 #define FREE_MAX 64
 #define WARM_BYTES_MAX ((size_t)512 * 1024)
 #define WARM_FIRST_BYTES ((size_t)15 * 1024)
-#define BODY_FIRST_BYTES ((size_t)64 * 1024)
 /* A refused body is read up to so many times the limit, for the answer to arrive. */
 #define DRAIN_FACTOR 4
 
@@ -75,6 +74,7 @@ static void exchange_release(struct exchange *ex)
 {
 	struct lane *lane = ex->lane;
 
+	body_fini(&ex->body);
 	if (ex->snap)
 		snapshot_release(&ex->snap);
 	lane->in_flight--;
@@ -133,10 +133,17 @@ void *exchange_open(void *cls, const char *uri, struct MHD_Connection *handle)
 	return ex;
 }
 
-static enum MHD_Result exchange_refuse(struct exchange *ex, enum refusal refusal, bool closes)
+/* The answer holds nothing of the body: a client that is slow to read it must not keep that. */
+static void exchange_enter_answer(struct exchange *ex)
 {
 	ex->phase = EXCHANGE_ANSWERED;
 	connection_enter(ex->conn, CONNECTION_ANSWER);
+	body_fini(&ex->body);
+}
+
+static enum MHD_Result exchange_refuse(struct exchange *ex, enum refusal refusal, bool closes)
+{
+	exchange_enter_answer(ex);
 	return answer_refuse(ex, refusal, closes);
 }
 
@@ -144,6 +151,7 @@ static enum MHD_Result exchange_begin(struct exchange *ex, const char *method, c
 {
 	ex->phase = EXCHANGE_BODY;
 	ex->snap = snapshot_acquire(ex->lane->snap);
+	body_init(&ex->body, &ex->lane->shared->bodies, ex->snap->cfg->limits.bodies_bytes);
 	connection_enter(ex->conn, CONNECTION_BODY);
 	enum refusal refusal = admission_check_framing(ex, method, version);
 	if (refusal != REFUSAL_NONE)
@@ -154,11 +162,6 @@ static enum MHD_Result exchange_begin(struct exchange *ex, const char *method, c
 	/* the caller asks before it sends the body: told now, it need not */
 	if (ex->refusal != REFUSAL_NONE && ex->framing.expects_continue && ex->framing.has_body)
 		return exchange_refuse(ex, ex->refusal, true);
-	buffer_init(&ex->body, &ex->arena);
-	if (ex->refusal == REFUSAL_NONE && ex->framing.has_body) {
-		uint64_t first = ex->framing.is_chunked ? 4096 : ex->framing.length;
-		(void)buffer_reserve(&ex->body, first < BODY_FIRST_BYTES ? (size_t)first : BODY_FIRST_BYTES);
-	}
 	return MHD_YES;
 }
 
@@ -172,11 +175,10 @@ static enum MHD_Result exchange_take_body(struct exchange *ex, struct slice piec
 		counters_refused("body_cut");
 		return MHD_NO;
 	}
+	if (ex->refusal == REFUSAL_NONE)
+		ex->refusal = body_append(&ex->body, piece, ex->framing.length, &ex->arena);
 	if (ex->refusal != REFUSAL_NONE)
-		return MHD_YES;
-	buffer_append(&ex->body, piece);
-	if (ex->body.failed)
-		ex->refusal = REFUSAL_NO_MEMORY;
+		body_fini(&ex->body); /* the rest is only read */
 	return MHD_YES;
 }
 
@@ -185,8 +187,7 @@ static enum MHD_Result exchange_answer(struct exchange *ex)
 	struct protocol_answer from;
 
 	pipeline_answer(&ex->req, &from);
-	ex->phase = EXCHANGE_ANSWERED;
-	connection_enter(ex->conn, CONNECTION_ANSWER);
+	exchange_enter_answer(ex);
 	return answer_send(ex, &(struct answer) { .status = from.status,
 	                                          .content_type = from.content_type,
 	                                          .cache_control = from.cache_control,
@@ -223,7 +224,7 @@ static enum MHD_Result exchange_submit(struct exchange *ex)
 {
 	struct lane *lane = ex->lane;
 	struct request *req = &ex->req;
-	struct slice body = buffer_slice(&ex->body);
+	struct slice body = body_slice(&ex->body);
 
 	enum refusal unproven = exchange_prove(ex, body);
 	if (unproven != REFUSAL_NONE)
@@ -265,8 +266,7 @@ static enum MHD_Result exchange_answer_head(struct exchange *ex)
 	struct protocol_answer from;
 
 	ex->route->protocol->answer(&none, &ex->arena, &from);
-	ex->phase = EXCHANGE_ANSWERED;
-	connection_enter(ex->conn, CONNECTION_ANSWER);
+	exchange_enter_answer(ex);
 	return answer_send(ex,
 	                   &(struct answer) { .status = 200, .content_type = from.content_type, .body = from.body });
 }
@@ -276,8 +276,7 @@ static enum MHD_Result exchange_answer_options(struct exchange *ex)
 	const struct protocol *protocol = ex->route->protocol;
 	bool preflight = ex->kind == EXCHANGE_PREFLIGHT;
 
-	ex->phase = EXCHANGE_ANSWERED;
-	connection_enter(ex->conn, CONNECTION_ANSWER);
+	exchange_enter_answer(ex);
 	return answer_send(ex, &(struct answer) { .status = 204,
 	                                          .allow = ex->route->methods | METHOD_OPTIONS,
 	                                          .allow_headers = !preflight ? NULL
@@ -293,8 +292,7 @@ static enum MHD_Result exchange_answer_catalog(struct exchange *ex)
 	        catalog_routes_answer(ex->snap->cat, ex->route->path, ex->req.input.path, &ex->arena, &answer);
 	if (refusal != REFUSAL_NONE)
 		return exchange_refuse(ex, refusal, false);
-	ex->phase = EXCHANGE_ANSWERED;
-	connection_enter(ex->conn, CONNECTION_ANSWER);
+	exchange_enter_answer(ex);
 	return answer_send(ex, &answer);
 }
 

@@ -4,6 +4,7 @@
 #include "http/server.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -217,6 +218,6 @@ void http_server_status(struct http_server *server, struct buffer *json)
 	buffer_append_format(json, "{\"lanes\":%u,\"port\":%u,\"connections\":%u,\"connections_max\":%u,",
 	                     server->lane_count, server->port, server->shared.connections,
 	                     server->shared.connections_max);
-	buffer_append_format(json, "\"in_flight\":%u,\"draining\":%s}", in_flight(server),
-	                     server->shared.draining ? "true" : "false");
+	buffer_append_format(json, "\"in_flight\":%u,\"bodies_bytes\":%" PRIu64 ",\"draining\":%s}", in_flight(server),
+	                     (uint64_t)server->shared.bodies.bytes, server->shared.draining ? "true" : "false");
 }

@@ -40,7 +40,7 @@ static char fake_ip[64];
 static const struct slice fixture_web_keys[] = { { "web", 3 } };
 static const struct slice fixture_web_origins[] = { { "https://shop.example", 20 }, { "null", 4 } };
 static const struct slice fixture_back_keys[] = { { "back", 4 } };
-static const struct source fixture_sources[] = {
+static struct source fixture_sources[] = {
 	{ .name = { "web", 3 },
 	  .kind = SOURCE_BROWSER,
 	  .keys = { fixture_web_keys, 1 },
@@ -205,6 +205,7 @@ static struct http_server *fixture_start(void)
 		.durability = DURABILITY_OS,
 		.listen = { SLICE("127.0.0.1"), 0 },
 		.limits = { .body_bytes = 4096,
+		            .bodies_bytes = 1024 * 1024,
 		            .inflated_bytes = 200000,
 		            .event_bytes = 65536,
 		            .events = 10,
@@ -245,6 +246,20 @@ static struct http_server *fixture_start(void)
 	if (!server)
 		fail_msg("%s", err.message);
 	return server;
+}
+
+/* Of /status: what bodies hold. */
+static unsigned long fixture_bodies(struct http_server *server)
+{
+	struct buffer json;
+	buffer_init(&json, NULL);
+	http_server_status(server, &json);
+	buffer_append_char(&json, 0);
+	const char *at = strstr(json.at, "\"bodies_bytes\":");
+	assert_non_null(at);
+	unsigned long bytes = strtoul(at + 15, NULL, 10);
+	buffer_fini(&json);
+	return bytes;
 }
 
 static int fixture_connect(struct http_server *server)

@@ -24,6 +24,8 @@ static int stop(void **state)
 #define KEY "X-Write-Key: web\r\n"
 #define HEAD(path) "POST " path " HTTP/1.1\r\nHost: a\r\n"
 
+static const char post[] = HEAD("/v1/events") KEY "Content-Length: 2\r\n\r\n{}";
+
 static void expect(const char *request, size_t len, int status, bool closes)
 {
 	struct fixture_answer answer;
@@ -134,6 +136,51 @@ static void bodies_are_bounded(void **state)
 	assert_int_equal(strlen(fake_body), 4096);
 }
 
+/* Begins a request with a body of `size` bytes, and leaves out the last one. */
+static int begin_body(size_t size)
+{
+	static char request[60000];
+	int head = snprintf(request, sizeof(request),
+	                    HEAD("/v1/events") "X-Write-Key: back\r\nContent-Length: %zu\r\n\r\n", size);
+	memset(request + head, ' ', size - 1);
+	int fd = fixture_connect(server);
+	fixture_send(fd, request, (size_t)head + size - 1);
+	return fd;
+}
+
+static void bodies_in_flight_are_bounded_together(void **state)
+{
+	enum { COUNT = 5, SIZE = 40000 };
+	struct fixture_answer answer;
+	int fds[COUNT], refused = 0;
+	(void)state;
+	fixture_sources[1].body_bytes = SIZE;
+	fixture_config.limits.bodies_bytes = SIZE * 3;
+	for (int i = 0; i < 3; i++)
+		fds[i] = begin_body(SIZE);
+	fixture_until(fixture_bodies(server) == SIZE * 3); /* exactly: no older copy counts */
+	for (int i = 3; i < COUNT; i++)
+		fds[i] = begin_body(SIZE);
+	EXPECT(HEAD("/v1/events") KEY "Content-Length: 2\r\n\r\n{}", 200, false);
+	for (int i = 0; i < COUNT; i++) {
+		fixture_send(fds[i], " ", 1);
+		fixture_read(fds[i], false, &answer);
+		if (answer.status == 503) {
+			refused++;
+			assert_non_null(strstr(answer.text, "Retry-After: "));
+			assert_non_null(strstr(answer.text, "\"bodies_in_flight\""));
+			fixture_send(fds[i], post, sizeof(post) - 1); /* the connection is kept */
+			fixture_read(fds[i], false, &answer);
+		}
+		assert_int_equal(answer.status, 200);
+		close(fds[i]);
+	}
+	assert_int_equal(refused, COUNT - 3);
+	fixture_until(fixture_bodies(server) == 0);
+	close(begin_body(SIZE)); /* given up half way */
+	fixture_until(fixture_bodies(server) == 0);
+}
+
 static void heads_are_bounded(void **state)
 {
 	static char request[20000];
@@ -235,8 +282,6 @@ static void gzip_is_inflated_and_capped(void **state)
 		assert_int_equal(answer.status, 400);
 	}
 }
-
-static const char post[] = HEAD("/v1/events") KEY "Content-Length: 2\r\n\r\n{}";
 
 static void requests_wait_for_the_commit(void **state)
 {
@@ -415,6 +460,7 @@ int main(void)
 		TEST(rights_are_refused_and_the_connection_kept),
 		TEST(keys_are_found_in_all_their_places),
 		TEST(bodies_are_bounded),
+		TEST(bodies_in_flight_are_bounded_together),
 		TEST(heads_are_bounded),
 		TEST(cors_headers_are_exact),
 		TEST(gzip_is_inflated_and_capped),
