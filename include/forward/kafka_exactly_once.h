@@ -9,7 +9,6 @@
 struct config;
 
 /* As kafka_sink_create. */
-struct sink *kafka_exactly_once_create(const struct config *cfg, const char *data_dir, const char *log_id,
-                                       struct error *err);
+struct sink *kafka_exactly_once_create(const struct config *cfg, const char *log_id, struct error *err);
 
 #endif

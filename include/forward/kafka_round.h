@@ -15,9 +15,6 @@ struct kafka_round_entry {
 };
 
 struct kafka_round {
-	const struct config *cfg;
-	const char *dir; /* the data directory */
-	struct tally *tally;
 	struct kafka_producer *producer;
 	struct kafka_round_entry *entries;
 	uint32_t count, capacity;
@@ -27,8 +24,7 @@ struct kafka_round {
 };
 
 /* False: no memory. */
-MUST_CHECK bool kafka_round_init(struct kafka_round *round, const struct config *cfg, const char *dir,
-                                 struct tally *tally, struct kafka_producer *producer);
+MUST_CHECK bool kafka_round_init(struct kafka_round *round, struct kafka_producer *producer);
 void kafka_round_fini(struct kafka_round *round);
 /* Forgets the records; nothing of them may be under way. */
 void kafka_round_clear(struct kafka_round *round);

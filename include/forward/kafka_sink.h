@@ -9,6 +9,6 @@ struct config;
 
 /* Connects to nothing yet. A setting that librdkafka or we refuse is an error of code CONFIG; `cfg` must outlive the
  * sink. */
-struct sink *kafka_sink_create(const struct config *cfg, const char *data_dir, const char *log_id, struct error *err);
+struct sink *kafka_sink_create(const struct config *cfg, const char *log_id, struct error *err);
 
 #endif

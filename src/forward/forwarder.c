@@ -421,12 +421,10 @@ static void *run(void *argument)
 
 static struct sink *make_sink(struct journal *journal, const struct config *cfg, struct error *err)
 {
-	char dir[4096];
-	snprintf(dir, sizeof dir, "%.*s", SLICE_ARG(cfg->data_dir));
 	if (cfg->kafka.count)
-		return kafka_sink_create(cfg, dir, journal_log_id(journal), err);
+		return kafka_sink_create(cfg, journal_log_id(journal), err);
 	struct file_sink_options options = {
-		.dir = dir,
+		.dir = cfg->data_dir.at,
 		.log_id = journal_log_id(journal),
 		.retention_ms = cfg->files.retention_ms,
 		.dead_letter_topic = cfg->topics.rejected,

@@ -31,7 +31,6 @@
 struct kafka_sink {
 	struct sink base;
 	const struct config *cfg;
-	char dir[PATH_MAX - 64];
 	struct checkpoint durable; /* what kafka.checkpoint says now */
 	struct kafka_producer producer;
 	struct kafka_entry *entries; /* of the round */
@@ -49,7 +48,7 @@ static struct kafka_sink *sink_of(struct sink *sink)
 static bool load(struct kafka_sink *ks, struct error *err)
 {
 	struct checkpoint loaded;
-	if (!checkpoint_load(ks->dir, "kafka", "files", ks->durable.log_id, &loaded, err))
+	if (!checkpoint_load(ks->cfg->data_dir.at, "kafka", "files", ks->durable.log_id, &loaded, err))
 		return false;
 	checkpoint_fini(&ks->durable);
 	ks->durable = loaded;
@@ -66,7 +65,7 @@ static bool save(struct kafka_sink *ks, const struct sink_position *lanes, uint3
 	struct checkpoint next = ks->durable;
 	tally_all_after(&ks->base.tally, next.books);
 	checkpoint_set_lanes(&next, lanes, lane_count);
-	snprintf(path, sizeof path, "%s/kafka.checkpoint", ks->dir);
+	snprintf(path, sizeof path, "%s/kafka.checkpoint", ks->cfg->data_dir.at);
 	while (!checkpoint_write(path, &next, &reason)) {
 		log_warn("checkpoint_failed", "reason=%s", reason.message);
 		if (!kafka_producer_pause(&ks->producer, PAUSE_MAX_MS / 5, reason.message, err))
@@ -94,24 +93,14 @@ static bool attempt(struct kafka_sink *ks, struct kafka_entry **list, uint32_t c
 	return !kafka_producer_is_fatal(&ks->producer) || kafka_producer_rebuild(&ks->producer, err);
 }
 
-/* Quarantine first, then the dead letter: what is told of is already kept. */
+/* The dead letter is part of the round: it is sent until it is there, or refused itself. */
 static bool bury(struct kafka_sink *ks, struct kafka_entry *entry, struct error *err)
 {
 	struct kafka_entry letter = { 0 };
 	struct kafka_entry *list[] = { &letter };
-	rd_kafka_resp_err_t code = entry->code;
-	struct error reason;
 	struct buffer bytes;
-	while (!kafka_poison_keep(ks->dir, ks->producer.log_id, &entry->record, code, &reason))
-		if (!kafka_producer_pause(&ks->producer, PAUSE_MAX_MS, reason.message, err))
-			return false;
-	log_warn("record_poisoned", "error=%s size=%zu epoch=%llu counter=%llu", rd_kafka_err2name(code),
-	         entry->record.value.len, (unsigned long long)entry->record.position.epoch,
-	         (unsigned long long)entry->record.position.counter);
 	buffer_init(&bytes, NULL);
-	bool done = kafka_poison_letter(&entry->record, ks->producer.log_id, ks->cfg->topics.rejected, code, &bytes,
-	                                &letter.record) ||
-	            error_set(err, ERROR_MEMORY, "no memory for a dead letter");
+	bool done = kafka_poison_bury(&ks->producer, entry, &bytes, &letter.record, err);
 	while (done && (done = attempt(ks, list, 1, err)) && letter.code && !kafka_poison_is(letter.code))
 		done = kafka_producer_pause(&ks->producer, PAUSE_MAX_MS, rd_kafka_err2str(letter.code), err);
 	if (!done) /* nothing may touch the letter's bytes when they go */
@@ -298,8 +287,7 @@ static const struct sink_ops OPS = {
 	.close = close_sink,
 };
 
-struct sink *kafka_at_least_once_create(const struct config *cfg, const char *data_dir, const char *log_id,
-                                        struct error *err)
+struct sink *kafka_at_least_once_create(const struct config *cfg, const char *log_id, struct error *err)
 {
 	struct kafka_sink *ks = calloc(1, sizeof *ks);
 	if (!ks) {
@@ -310,14 +298,11 @@ struct sink *kafka_at_least_once_create(const struct config *cfg, const char *da
 	sink_init(sink, &OPS);
 	checkpoint_init(&ks->durable, log_id);
 	ks->cfg = cfg;
-	int len = snprintf(ks->dir, sizeof ks->dir, "%s", data_dir);
 	ks->capacity = cfg->forward.batch_events;
 	ks->entries = calloc(ks->capacity, sizeof *ks->entries); /* touched as rounds grow */
 	ks->failed = calloc(ks->capacity, sizeof *ks->failed);
 	kafka_producer_init(&ks->producer, cfg, sink, log_id, NULL);
-	if (len >= (int)sizeof ks->dir)
-		error_set(err, ERROR_CONFIG, "data_dir: path too long");
-	else if (!ks->entries || !ks->failed)
+	if (!ks->entries || !ks->failed)
 		error_set(err, ERROR_MEMORY, "no memory for a round of %u records", ks->capacity);
 	else if (kafka_producer_open(&ks->producer, err) && load(ks, err))
 		return sink;

@@ -35,7 +35,6 @@
 struct exactly_once {
 	struct sink base;
 	const struct config *cfg;
-	char dir[PATH_MAX - 64];
 	struct kafka_producer producer;
 	struct kafka_checkpoint_topic topic;                       /* what Kafka has */
 	struct kafka_checkpoint_record records[JOURNAL_LANES_MAX]; /* of the round */
@@ -58,7 +57,7 @@ static struct exactly_once *self_of(struct sink *sink)
 static bool write_hint(struct exactly_once *self, struct error *err)
 {
 	char path[PATH_MAX];
-	snprintf(path, sizeof path, "%s/kafka.checkpoint", self->dir);
+	snprintf(path, sizeof path, "%s/kafka.checkpoint", self->cfg->data_dir.at);
 	self->hint.exactly_once = true;
 	memcpy(self->hint.lanes, self->topic.lanes, sizeof self->hint.lanes);
 	memcpy(self->hint.books, self->topic.books, sizeof self->hint.books);
@@ -177,7 +176,7 @@ static bool fence_earlier(struct exactly_once *self, struct error *err)
 	struct slice own = slice_of(self->producer.transactional_id), ids;
 	struct arena arena;
 	arena_init(&arena, IDS_BYTES);
-	bool done = kafka_ids_remember(self->dir, own, &arena, &ids, err);
+	bool done = kafka_ids_remember(self->cfg->data_dir.at, own, &arena, &ids, err);
 	while (done && ids.len) {
 		char id[KAFKA_TRANSACTIONAL_ID_BYTES];
 		struct kafka_producer earlier;
@@ -248,7 +247,7 @@ static bool reconcile(struct exactly_once *self, struct error *err)
 {
 	struct checkpoint base;
 	checkpoint_fini(&self->hint);
-	if (!checkpoint_load_hint(self->dir, self->topic.log_id, &self->hint, &base, err))
+	if (!checkpoint_load_hint(self->cfg->data_dir.at, self->topic.log_id, &self->hint, &base, err))
 		return false;
 	bool decided = atomic_load(&self->base.decided);
 	if (decided)
@@ -424,7 +423,7 @@ static void close_sink(struct sink **sink, int deadline_ms)
 static bool load_guess(struct exactly_once *self, struct error *err)
 {
 	struct checkpoint base;
-	if (!checkpoint_load_hint(self->dir, self->topic.log_id, &self->hint, &base, err))
+	if (!checkpoint_load_hint(self->cfg->data_dir.at, self->topic.log_id, &self->hint, &base, err))
 		return false;
 	for (uint32_t lane = 0; lane < JOURNAL_LANES_MAX; lane++) {
 		bool further = checkpoint_compare(base.lanes[lane], self->hint.lanes[lane]) > 0;
@@ -449,8 +448,7 @@ static const struct sink_ops OPS = {
 	.close = close_sink,
 };
 
-struct sink *kafka_exactly_once_create(const struct config *cfg, const char *data_dir, const char *log_id,
-                                       struct error *err)
+struct sink *kafka_exactly_once_create(const struct config *cfg, const char *log_id, struct error *err)
 {
 	struct exactly_once *self = calloc(1, sizeof *self);
 	char id[KAFKA_TRANSACTIONAL_ID_BYTES];
@@ -462,14 +460,11 @@ struct sink *kafka_exactly_once_create(const struct config *cfg, const char *dat
 	sink_init(sink, &OPS);
 	self->cfg = cfg;
 	checkpoint_init(&self->hint, log_id);
-	int len = snprintf(self->dir, sizeof self->dir, "%s", data_dir);
 	int id_len = snprintf(id, sizeof id, "%.*s-%s", SLICE_ARG(cfg->forward.transactional_prefix), log_id);
 	kafka_producer_init(&self->producer, cfg, sink, log_id, id);
 	kafka_checkpoint_topic_init(&self->topic, cfg, sink, log_id);
-	if (!kafka_round_init(&self->round, cfg, self->dir, &sink->tally, &self->producer))
+	if (!kafka_round_init(&self->round, &self->producer))
 		error_set(err, ERROR_MEMORY, "no memory for a round of %u records", cfg->forward.batch_events);
-	else if (len >= (int)sizeof self->dir)
-		error_set(err, ERROR_CONFIG, "data_dir: path too long");
 	else if (id_len >= (int)sizeof id)
 		error_set(err, ERROR_CONFIG, "forward.transactional_prefix: too long");
 	else if (kafka_producer_open(&self->producer, err) && load_guess(self, err))

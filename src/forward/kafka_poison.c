@@ -8,9 +8,13 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/log.h"
+#include "config/config.h"
 #include "event/headers.h"
 #include "forward/kafka_headers.h"
 #include "json/json.h"
+
+#define KEEP_PAUSE_MS 1000
 
 bool kafka_poison_is(rd_kafka_resp_err_t code)
 {
@@ -80,8 +84,7 @@ static bool append_synced(const char *path, struct slice line, struct error *err
 	return done && file_sync_dir(path, err);
 }
 
-bool kafka_poison_keep(const char *data_dir, const char *log_id, const struct journal_record *record,
-                       rd_kafka_resp_err_t code, struct error *err)
+static bool keep(const char *data_dir, const char *log_id, const struct kafka_entry *entry, struct error *err)
 {
 	char path[PATH_MAX];
 	struct buffer line;
@@ -90,22 +93,23 @@ bool kafka_poison_keep(const char *data_dir, const char *log_id, const struct jo
 		return false;
 	snprintf(path, sizeof path, "%s/quarantine/kafka.ndjson", data_dir);
 	buffer_init(&line, NULL);
-	write_line(&line, record, log_id, code);
+	write_line(&line, &entry->record, log_id, entry->code);
 	bool done = line.failed ? error_set(err, ERROR_MEMORY, "no memory to quarantine a record")
 	                        : append_synced(path, buffer_slice(&line), err);
 	buffer_fini(&line);
 	return done;
 }
 
-bool kafka_poison_letter(const struct journal_record *record, const char *log_id, struct slice rejected_topic,
-                         rd_kafka_resp_err_t code, struct buffer *bytes, struct journal_record *out)
+static bool make_letter(const struct kafka_producer *producer, const struct kafka_entry *entry, struct buffer *bytes,
+                        struct journal_record *out)
 {
+	const struct journal_record *record = &entry->record;
 	struct slice id = header_of(record, SLICE("ce_id"));
 	buffer_append(bytes, SLICE("{\"format\":1,\"position\":"));
-	write_position(bytes, record, log_id);
+	write_position(bytes, record, producer->log_id);
 	buffer_append(bytes,
 	              SLICE(",\"reason\":\"poison\",\"errors\":[{\"path\":\"\",\"rule\":\"kafka\",\"message\":"));
-	json_write_string(bytes, slice_of(rd_kafka_err2name(code)));
+	json_write_string(bytes, slice_of(rd_kafka_err2name(entry->code)));
 	buffer_append(bytes, SLICE("}],\"received_at\":"));
 	write_time(bytes, record->received_ms);
 	if (id.len) {
@@ -115,9 +119,25 @@ bool kafka_poison_letter(const struct journal_record *record, const char *log_id
 	buffer_append_format(bytes, ",\"size\":%zu}", record->value.len);
 	*out = *record;
 	out->type = JOURNAL_DEAD_LETTER;
-	out->topic = rejected_topic;
+	out->topic = producer->cfg->topics.rejected;
 	out->key = id.len ? id : record->key;
 	out->value = buffer_slice(bytes);
 	out->headers = SLICE_NONE;
 	return !bytes->failed;
+}
+
+/* A round that is begun anew after a crash may keep the same record twice; the position tells. */
+bool kafka_poison_bury(struct kafka_producer *producer, const struct kafka_entry *entry, struct buffer *bytes,
+                       struct journal_record *out_letter, struct error *err)
+{
+	const struct journal_record *record = &entry->record;
+	struct error reason;
+	while (!keep(producer->cfg->data_dir.at, producer->log_id, entry, &reason))
+		if (!kafka_producer_pause(producer, KEEP_PAUSE_MS, reason.message, err))
+			return false;
+	log_warn("record_poisoned", "error=%s size=%zu epoch=%llu counter=%llu", rd_kafka_err2name(entry->code),
+	         record->value.len, (unsigned long long)record->position.epoch,
+	         (unsigned long long)record->position.counter);
+	return make_letter(producer, entry, bytes, out_letter) ||
+	       error_set(err, ERROR_MEMORY, "no memory for a dead letter");
 }

@@ -23,13 +23,10 @@
 
 #define REFUSALS_MAX 3 /* alone */
 #define ECHOES_MAX 8
-#define KEEP_PAUSE_MS 1000
 
-bool kafka_round_init(struct kafka_round *round, const struct config *cfg, const char *dir, struct tally *tally,
-                      struct kafka_producer *producer)
+bool kafka_round_init(struct kafka_round *round, struct kafka_producer *producer)
 {
-	*round = (struct kafka_round) { .cfg = cfg, .dir = dir, .tally = tally, .producer = producer };
-	round->capacity = cfg->forward.batch_events;
+	*round = (struct kafka_round) { .producer = producer, .capacity = producer->cfg->forward.batch_events };
 	round->entries = calloc(round->capacity, sizeof *round->entries); /* touched as rounds grow */
 	return round->entries != NULL;
 }
@@ -51,29 +48,19 @@ void kafka_round_fini(struct kafka_round *round)
 
 /* ---- poison ---- */
 
-/* Quarantine first, then the dead letter: what is told of is already kept. A round that is begun anew after a crash may
- * keep the same record twice; the position tells. */
+/* The dead letter takes the record's place in the round. */
 static bool bury(struct kafka_round *round, struct kafka_round_entry *one, struct error *err)
 {
 	struct journal_record *record = &one->entry.record;
-	rd_kafka_resp_err_t code = one->entry.code;
 	struct journal_record letter;
-	struct error reason;
 	if (one->entry.poisoned) {
-		log_error("dead_letter_refused", "error=%s", rd_kafka_err2name(code));
+		log_error("dead_letter_refused", "error=%s", rd_kafka_err2name(one->entry.code));
 		one->muted = true;
 		return true;
 	}
-	while (!kafka_poison_keep(round->dir, round->producer->log_id, record, code, &reason))
-		if (!kafka_producer_pause(round->producer, KEEP_PAUSE_MS, reason.message, err))
-			return false;
-	log_warn("record_poisoned", "error=%s size=%zu epoch=%llu counter=%llu", rd_kafka_err2name(code),
-	         record->value.len, (unsigned long long)record->position.epoch,
-	         (unsigned long long)record->position.counter);
 	buffer_init(&one->letter, NULL);
-	if (!kafka_poison_letter(record, round->producer->log_id, round->cfg->topics.rejected, code, &one->letter,
-	                         &letter))
-		return error_set(err, ERROR_MEMORY, "no memory for a dead letter");
+	if (!kafka_poison_bury(round->producer, &one->entry, &one->letter, &letter, err))
+		return false;
 	one->original = *record;
 	*record = letter;
 	one->entry.poisoned = true;
@@ -89,7 +76,7 @@ void kafka_round_count_poisoned(struct kafka_round *round)
 		struct kafka_round_entry *one = &round->entries[i];
 		if (!one->entry.poisoned || one->counted)
 			continue;
-		tally_poison(round->tally, &one->original);
+		tally_poison(&round->producer->sink->tally, &one->original);
 		one->counted = true;
 	}
 }

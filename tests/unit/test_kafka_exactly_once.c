@@ -76,6 +76,7 @@ static int setup(void **state)
 	rd_kafka_mock_topic_create(world->cluster, "headgate.events", 2, 1);
 	rd_kafka_mock_topic_create(world->cluster, "headgate.rejected", 1, 1);
 	rd_kafka_mock_topic_create(world->cluster, "headgate.checkpoints", 1, 1);
+	world->cfg.data_dir = slice_of(world->dir);
 	world->cfg.kafka.at = world->pairs;
 	add_pair(world, "bootstrap.servers", world->bootstrap);
 	add_pair(world, "socket.timeout.ms", "1000");
@@ -115,7 +116,7 @@ static bool knows_epoch(void *context, uint64_t epoch)
 static void make_sink(struct world *world)
 {
 	struct error err = { 0 };
-	world->sink = kafka_sink_create(&world->cfg, world->dir, LOG_ID, &err);
+	world->sink = kafka_sink_create(&world->cfg, LOG_ID, &err);
 	if (!world->sink)
 		fail_msg("%s", err.message);
 	world->sink->knows_epoch = knows_epoch;

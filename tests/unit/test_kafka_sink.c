@@ -85,6 +85,7 @@ static int setup(void **state)
 	snprintf(world->bootstrap, sizeof world->bootstrap, "%s", rd_kafka_mock_cluster_bootstraps(world->cluster));
 	rd_kafka_mock_topic_create(world->cluster, "headgate.events", 2, 1);
 	rd_kafka_mock_topic_create(world->cluster, "headgate.rejected", 1, 1);
+	world->cfg.data_dir = slice_of(world->dir);
 	world->cfg.kafka.at = world->pairs;
 	add_pair(world, "bootstrap.servers", world->bootstrap);
 	world->cfg.topics.events = SLICE("headgate.events");
@@ -114,7 +115,7 @@ static struct journal_position open_sink(struct world *world)
 {
 	struct error err = { 0 };
 	struct sink_position lane = { .lane = 3 };
-	world->sink = kafka_sink_create(&world->cfg, world->dir, "0123456789abcdef0123456789abcdef", &err);
+	world->sink = kafka_sink_create(&world->cfg, "0123456789abcdef0123456789abcdef", &err);
 	if (!world->sink)
 		fail_msg("%s", err.message);
 	world->sink->beat = beat;
@@ -299,7 +300,7 @@ static void test_no_broker_at_start_is_no_failure_of_the_start(void **state)
 	struct error err = { 0 };
 	struct sink_position lane = { 0 };
 	rd_kafka_mock_broker_set_down(world->cluster, 1);
-	world->sink = kafka_sink_create(&world->cfg, world->dir, "0123456789abcdef0123456789abcdef", &err);
+	world->sink = kafka_sink_create(&world->cfg, "0123456789abcdef0123456789abcdef", &err);
 	assert_non_null(world->sink);
 	assert_false(world->sink->ops->recover(world->sink, &lane, 1, &err));
 	assert_non_null(strstr(err.message, "no broker answers"));
@@ -383,7 +384,7 @@ static void refuse(struct world *world, const char *name, const char *value, con
 {
 	struct error err = { 0 };
 	add_pair(world, name, value);
-	assert_null(kafka_sink_create(&world->cfg, world->dir, "0123456789abcdef0123456789abcdef", &err));
+	assert_null(kafka_sink_create(&world->cfg, "0123456789abcdef0123456789abcdef", &err));
 	assert_int_equal(err.code, ERROR_CONFIG);
 	assert_non_null(strstr(err.message, expected));
 	world->cfg.kafka.count--;
