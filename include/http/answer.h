@@ -3,6 +3,7 @@
 #ifndef HEADGATE_HTTP_ANSWER_H
 #define HEADGATE_HTTP_ANSWER_H
 
+#include "base/buffer.h"
 #include "http/exchange.h"
 
 struct answer_cache;
@@ -32,7 +33,8 @@ void answer_cache_clear(struct answer_cache *cache);
 enum MHD_Result answer_send(struct exchange *ex, const struct answer *answer);
 /* The general answer, or the protocol's own for that status. */
 enum MHD_Result answer_refuse(struct exchange *ex, enum refusal refusal, bool closes);
-/* Writes a whole answer for a request that libmicrohttpd has not handed over yet; returns its length, < size. */
-size_t answer_raw(struct lane *lane, enum refusal refusal, char *to, size_t size);
+/* Appends the bytes of a whole answer, for a request that is not complete, when the library takes none. `ex` NULL: not even
+ * its first line has come. Nothing if there is no memory. */
+void answer_raw(struct lane *lane, const struct exchange *ex, enum refusal refusal, struct buffer *to);
 
 #endif

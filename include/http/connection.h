@@ -22,6 +22,7 @@ struct connection {
 	int fd;
 	struct lane *lane;
 	struct connection *older, *newer;
+	struct exchange *exchange; /* from its request line to its end */
 	enum connection_state state;
 	int64_t since_ms;      /* of this state; in BODY: of this window of the rate */
 	uint64_t window_bytes; /* body bytes since then */
@@ -40,8 +41,6 @@ struct connection *connection_of(struct MHD_Connection *handle);
 void connection_enter(struct connection *conn, enum connection_state state);
 /* Shuts the socket down: the daemon sees the end and closes. Counted under `reason` unless NULL. */
 void connection_cut(struct connection *conn, const char *reason);
-/* The same, after an answer; only while the request's head has not been handed over. */
-void connection_refuse(struct connection *conn, enum refusal refusal);
 /* Cuts what is over its deadline; while draining what is idle; when cutting all. */
 void connection_sweep(struct lane *lane);
 void connection_free_all(struct lane *lane);

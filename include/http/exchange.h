@@ -40,6 +40,7 @@ struct exchange {
 	struct http_head head;
 	struct http_framing framing;
 	const struct protocol_route *route;
+	struct slice route_path; /* the path as the route knows it: as asked for, or as http.paths maps it */
 	const struct source *source;
 	struct signature *signature;           /* arena; NULL: the source has no secrets */
 	uint64_t client_bucket, source_bucket; /* of rate limits; 0: none applies */

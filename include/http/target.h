@@ -13,7 +13,7 @@ struct http_target {
 
 /* BAD_TARGET unless it begins with a slash and holds neither spaces, control characters nor %00; TARGET_TOO_LONG. */
 enum refusal target_parse(struct slice raw, size_t limit_bytes, struct http_target *out);
-/* Number of arguments, counted as '&' plus one. */
+/* Number of arguments; empty ones, as between two '&', are none. */
 size_t target_argument_count(struct slice query);
 /* Value of the first argument of that name, still encoded; false if there is none. */
 bool target_argument(struct slice query, struct slice name, struct slice *value);

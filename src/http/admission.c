@@ -44,7 +44,10 @@ enum refusal admission_check_framing(struct exchange *ex, const char *method, co
 	enum refusal refusal =
 	        guard_check(&ex->head, slice_of(method), slice_of(version), limits->header_bytes, &ex->framing);
 	enum refusal target = target_parse(ex->raw_target, limits->request_line_bytes, &ex->target);
-	return refusal != REFUSAL_NONE ? refusal : target;
+	if (refusal != REFUSAL_NONE || target != REFUSAL_NONE)
+		return refusal != REFUSAL_NONE ? refusal : target;
+	return target_argument_count(ex->target.query) > limits->query_arguments ? REFUSAL_QUERY_ARGUMENTS
+	                                                                         : REFUSAL_NONE;
 }
 
 static bool path_fits(const struct config_path *map, struct slice path)
@@ -59,17 +62,23 @@ static bool path_fits(const struct config_path *map, struct slice path)
 }
 
 /* Own paths come first: the config adds paths, it cannot take one away. */
-static const struct protocol_route *route_of(const struct config *cfg, struct slice *path)
+void admission_find_route(struct exchange *ex, const struct config *cfg)
 {
-	const struct protocol_route *route = protocol_route_find(*path);
+	struct slice raw = { ex->raw_target.at, slice_find(ex->raw_target, '?') };
+	struct slice path = percent_decode(raw, false, &ex->arena);
 
-	for (size_t i = 0; !route && i < cfg->http.paths_count; i++) {
-		if (path_fits(&cfg->http.paths[i], *path)) {
-			route = protocol_route_find(cfg->http.paths[i].route);
-			*path = cfg->http.paths[i].route;
-		}
+	ex->route = protocol_route_find(path);
+	ex->route_path = path;
+	for (size_t i = 0; !ex->route && i < cfg->http.paths_count; i++) {
+		const struct config_path *map = &cfg->http.paths[i];
+		if (!path_fits(map, path))
+			continue;
+		ex->route = protocol_route_find(map->route);
+		ex->route_path = map->route;
+		ex->req.input.path = map->path;
 	}
-	return route;
+	if (ex->route && !ex->req.input.path.len)
+		ex->req.input.path = ex->route->path;
 }
 
 static enum refusal check_options(struct exchange *ex)
@@ -177,13 +186,10 @@ static enum refusal check_events(struct exchange *ex)
 enum refusal admission_check_rights(struct exchange *ex)
 {
 	const struct config *cfg = ex->snap->cfg;
-	struct slice path = percent_decode(ex->target.path, false, &ex->arena);
 
 	ex->body_limit = cfg->limits.body_bytes;
-	ex->route = route_of(cfg, &path);
 	if (!ex->route)
 		return REFUSAL_NOT_FOUND;
-	ex->req.input.path = path;
 	if (!ex->route->protocol && !cfg->catalog.is_public)
 		return REFUSAL_NOT_FOUND;
 	if (ex->framing.method == METHOD_OPTIONS)

@@ -243,22 +243,29 @@ enum MHD_Result answer_send(struct exchange *ex, const struct answer *answer)
 	return result;
 }
 
-enum MHD_Result answer_refuse(struct exchange *ex, enum refusal refusal, bool closes)
+/* The general answer, or the form that the route's protocol gives to it. */
+static struct answer refusal_answer(const struct protocol_route *route, enum refusal refusal)
 {
-	const struct protocol *protocol = ex->route ? ex->route->protocol : NULL;
 	struct answer answer = { .status = refusal_status(refusal),
 		                 .content_type = "application/json",
 		                 .body = refusal_body(refusal) };
 	struct protocol_answer own;
 
-	counters_refused(refusal_code(refusal));
-	if (protocol && protocol->refuse) {
-		protocol->refuse(answer.status, &own);
+	if (route && route->protocol && route->protocol->refuse) {
+		route->protocol->refuse(answer.status, &own);
 		answer.status = own.status;
 		answer.content_type = own.content_type;
 		answer.cache_control = own.cache_control;
 		answer.body = own.body;
 	}
+	return answer;
+}
+
+enum MHD_Result answer_refuse(struct exchange *ex, enum refusal refusal, bool closes)
+{
+	struct answer answer = refusal_answer(ex->route, refusal);
+
+	counters_refused(refusal_code(refusal));
 	answer.closes = closes;
 	answer.retry_after = answer.status == 429 || answer.status == 503;
 	answer.retry_after_s = ex->retry_after_s;
@@ -268,16 +275,28 @@ enum MHD_Result answer_refuse(struct exchange *ex, enum refusal refusal, bool cl
 	return answer_send(ex, &answer);
 }
 
-size_t answer_raw(struct lane *lane, enum refusal refusal, char *to, size_t size)
+static enum MHD_Result print_header(void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
 {
-	struct slice body = refusal_body(refusal);
-	unsigned status = refusal_status(refusal);
-	int len = snprintf(to, size,
-	                   "HTTP/1.1 %u %s\r\nConnection: close\r\nContent-Length: %zu\r\n"
-	                   "Content-Type: application/json\r\nCache-Control: no-store\r\n"
-	                   "X-Content-Type-Options: nosniff\r\nX-Request-Id: %016llx\r\n\r\n%.*s",
-	                   status, MHD_get_reason_phrase_for(status), body.len, (unsigned long long)lane_random(lane),
-	                   SLICE_ARG(body));
+	(void)kind;
+	buffer_append_format(cls, "%s: %s\r\n", name, value);
+	return MHD_YES;
+}
 
-	return len > 0 && (size_t)len < size ? (size_t)len : 0;
+void answer_raw(struct lane *lane, const struct exchange *ex, enum refusal refusal, struct buffer *to)
+{
+	const struct exchange none = { .lane = lane };
+	const struct exchange *known = ex ? ex : &none;
+	struct answer answer = refusal_answer(known->route, refusal);
+	struct MHD_Response *response = build(&answer, readable_origin(known));
+
+	if (!response)
+		return;
+	if (add_own(response, known, &answer, true)) {
+		buffer_append_format(to, "HTTP/1.1 %u %s\r\nContent-Length: %zu\r\n", answer.status,
+		                     MHD_get_reason_phrase_for(answer.status), answer.body.len);
+		MHD_get_response_headers(response, print_header, to);
+		buffer_append(to, SLICE("\r\n"));
+		buffer_append(to, answer.body);
+	}
+	MHD_destroy_response(response);
 }

@@ -11,9 +11,11 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/buffer.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "http/address_limits.h"
+#include "http/admission.h"
 #include "http/answer.h"
 #include "http/counters.h"
 
@@ -209,15 +211,18 @@ void connection_cut(struct connection *conn, const char *reason)
 }
 
 /* Nobody else writes to a connection whose request is not complete, so the answer may go out beside the library. */
-void connection_refuse(struct connection *conn, enum refusal refusal)
+static void connection_refuse(struct connection *conn, enum refusal refusal)
 {
-	char text[512];
+	struct exchange *ex = conn->exchange;
+	struct buffer text;
 
-	if (conn->is_cut)
-		return;
-	size_t size = answer_raw(conn->lane, refusal, text, sizeof(text));
-	(void)!send(conn->fd, text, size, MSG_NOSIGNAL | MSG_DONTWAIT);
-	counters_request(conn->lane->counters, NULL, refusal_status(refusal));
+	if (ex && !ex->route)
+		admission_find_route(ex, conn->lane->snap->cfg);
+	buffer_init(&text, NULL);
+	answer_raw(conn->lane, ex, refusal, &text);
+	(void)!send(conn->fd, text.at, text.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	buffer_fini(&text);
+	counters_request(conn->lane->counters, ex ? ex->route : NULL, refusal_status(refusal));
 	connection_cut(conn, refusal_code(refusal));
 }
 

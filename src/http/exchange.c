@@ -102,6 +102,17 @@ void exchange_free_all(struct lane *lane)
 	lane->free_count = 0;
 }
 
+/* The query is read here, not by the library: it would put each argument into the connection's pool, which has to hold the
+ * headers as well, and if that overflowed with arguments it would answer nothing at all. The text is the library's read
+ * buffer, of which it looks at the part behind the question mark after this call: it finds it empty. */
+static void end_query(const char *uri)
+{
+	char *mark = strchr((char *)(uintptr_t)uri, '?');
+
+	if (mark && mark[1])
+		mark[1] = 0;
+}
+
 void *exchange_open(void *cls, const char *uri, struct MHD_Connection *handle)
 {
 	struct lane *lane = cls;
@@ -110,19 +121,13 @@ void *exchange_open(void *cls, const char *uri, struct MHD_Connection *handle)
 
 	assert(lane->magic == LANE_MAGIC);
 	connection_enter(conn, CONNECTION_HEAD);
-	/* the library would answer nothing if its pool overflowed with arguments: refused before it looks at them */
-	size_t mark = slice_find(raw, '?');
-	if (mark < raw.len && target_argument_count((struct slice) { raw.at + mark + 1, raw.len - mark - 1 }) >
-	                              lane->snap->cfg->limits.query_arguments) {
-		connection_refuse(conn, REFUSAL_QUERY_ARGUMENTS);
-		return NULL;
-	}
 	struct exchange *ex = exchange_take(lane);
 	if (!ex) {
 		connection_cut(conn, "memory");
 		return NULL;
 	}
 	ex->conn = conn;
+	conn->exchange = ex;
 	ex->handle = handle;
 	if (raw.len <= sizeof(ex->target_bytes)) {
 		memcpy(ex->target_bytes, raw.at, raw.len);
@@ -130,6 +135,7 @@ void *exchange_open(void *cls, const char *uri, struct MHD_Connection *handle)
 	} else {
 		ex->raw_target = arena_copy(&ex->arena, raw);
 	}
+	end_query(uri);
 	return ex;
 }
 
@@ -153,6 +159,7 @@ static enum MHD_Result exchange_begin(struct exchange *ex, const char *method, c
 	ex->snap = snapshot_acquire(ex->lane->snap);
 	body_init(&ex->body, &ex->lane->shared->bodies, ex->snap->cfg->limits.bodies_bytes);
 	connection_enter(ex->conn, CONNECTION_BODY);
+	admission_find_route(ex, ex->snap->cfg);
 	enum refusal refusal = admission_check_framing(ex, method, version);
 	if (refusal != REFUSAL_NONE)
 		return exchange_refuse(ex, refusal, true);
@@ -289,7 +296,7 @@ static enum MHD_Result exchange_answer_catalog(struct exchange *ex)
 	struct answer answer;
 
 	enum refusal refusal =
-	        catalog_routes_answer(ex->snap->cat, ex->route->path, ex->req.input.path, &ex->arena, &answer);
+	        catalog_routes_answer(ex->snap->cat, ex->route->path, ex->route_path, &ex->arena, &answer);
 	if (refusal != REFUSAL_NONE)
 		return exchange_refuse(ex, refusal, false);
 	exchange_enter_answer(ex);
@@ -362,6 +369,7 @@ void exchange_completed(void *cls, struct MHD_Connection *handle, void **slot, e
 		return;
 	assert(ex->magic == EXCHANGE_MAGIC);
 	*slot = NULL;
+	ex->conn->exchange = NULL;
 	connection_enter(ex->conn, CONNECTION_IDLE);
 	if (ex->phase == EXCHANGE_WAITING && !ex->is_settled)
 		ex->is_orphan = true; /* the pipeline still holds it; its connection facts are gone */

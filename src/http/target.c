@@ -27,10 +27,10 @@ enum refusal target_parse(struct slice raw, size_t limit_bytes, struct http_targ
 
 size_t target_argument_count(struct slice query)
 {
-	size_t count = query.len > 0;
+	size_t count = 0;
 
-	for (size_t i = 0; i < query.len; i++)
-		count += query.at[i] == '&';
+	while (query.len)
+		count += slice_split(&query, '&').len > 0;
 	return count;
 }
 

@@ -287,6 +287,10 @@ test('limits of a source', async () => {
 test('further paths lead to a route', async () => {
 	assert.deepEqual(tally(await hg.post(pageView(), { path: '/collect' })), [200, 1, 0, 0]);
 	assert.equal((await hg.get('/px/logo.gif?key=dev&event=page_view')).status, 200);
+	for (const [path, told] of [['/v1/pixel.gif', '/v1/pixel.gif'], ['/px/jane@example.org', '/px/*']]) {
+		assert.equal((await hg.get(`${path}?key=dev&event=page_view&oops=1`)).status, 200);
+		assert.equal((await newestLetter()).path, told, 'the way in as the configuration names it: what stands for * may be anything');
+	}
 	assert.equal((await hg.post(pageView(), { path: '/collect/more' })).status, 404);
 });
 
@@ -329,13 +333,31 @@ test('the pixel takes consent in words and as true or false', async () => {
 
 test('more query arguments than the limit: 414, not a silent reset', async () => {
 	for (const n of [256, 3000]) {
-		const answer = await hg.raw(`GET /v1/pixel.gif?key=dev&${'a&'.repeat(n)} HTTP/1.1\r\nHost: a\r\n\r\n`, { timeoutMs: 3000 });
+		const answer = await hg.raw(`POST /v1/events?key=dev&${'a&'.repeat(n)} HTTP/1.1\r\nHost: a\r\nOrigin: https://shop.example\r\nContent-Length: 2\r\n\r\n`, { timeoutMs: 3000 });
 		assert.deepEqual([answer.status, answer.how], [414, 'closed'], answer.text);
 		assert.match(answer.text, /"query_arguments"/);
 		assert.match(answer.text, /X-Request-Id: /);
+		assert.match(answer.text, /Access-Control-Allow-Origin: https:\/\/shop\.example\r\n/);
 	}
+	const arguments256 = Array.from({ length: 254 }, (_, i) => `properties.a${i}=1`).join('&');
+	assert.equal((await hg.get(`/v1/pixel.gif?key=dev&&event=page_view&${arguments256}&`)).status, 200, 'empty arguments are none');
 	assert.ok((await hg.metrics()).get('headgate_refused_total', { reason: 'query_arguments' }) >= 2);
 	assert.ok((await hg.metrics()).get('headgate_requests_total', { code: 414 }) >= 2);
+});
+
+test('the pixel stays a picture, whatever is wrong with the request', async () => {
+	const get = (rest, target = '/v1/pixel.gif?key=dev&event=page_view') => `GET ${target} HTTP/1.1\r\nHost: a\r\n${rest}\r\n`;
+	const requests = [
+		[400, get('Host: b\r\n')], [400, get('Content-Length: 2\r\n')], [417, get('Expect: 200-ok\r\n')], [501, get('Transfer-Encoding: gzip\r\n')],
+		[414, get('', `/v1/pixel.gif?key=dev&x=${'a'.repeat(16_500)}`)], [414, get('', `/px/a?key=dev&${'a&'.repeat(300)}`)],
+		[431, get(Array.from({ length: 40 }, (_, i) => `X-${i}: ${'a'.repeat(430)}\r\n`).join(''))], [405, get('').replace('GET', 'DELETE')], [404, get('', '/v1/pixel.gi')],
+	];
+	for (const [status, text] of requests) {
+		const answer = await hg.raw(text, { timeoutMs: 3000, until: /GIF89a[^]*;|\}\}$/ });
+		const type = status === 404 ? 'application/json' : 'image/gif';
+		assert.deepEqual([answer.status, answer.text.match(/Content-Type: (\S+)/)?.[1]], [status, type], answer.text);
+		if (status !== 404) assert.match(answer.text, /Cross-Origin-Resource-Policy: cross-origin\r\n[^]*\r\n\r\nGIF89a/);
+	}
 });
 
 test('a request that carried an X-Request-Id gets one, also where its own cannot be used', async () => {

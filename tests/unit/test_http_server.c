@@ -363,19 +363,33 @@ static void slow_heads_and_bodies_are_cut(void **state)
 	(void)state;
 	fixture_config.limits.head_timeout_ms = 300;
 	fixture_config.limits.body_rate_over_ms = 300;
+	static const char slow[] = HEAD("/v1/events") KEY "Origin: https://shop.example\r\nX-Request-Id: mine\r\n"
+	                                                  "Content-Length: 2\r\n\r\n{";
 	int head = fixture_connect(server), body = fixture_connect(server), mute = fixture_connect(server);
+	int pixel = fixture_connect(server);
+	fixture_send(pixel, "GET /v1/pixel.gif?key=web HTTP/1.1\r\nHost", 40);
 	fixture_send(head, "POST /v1/events HT", 18);
-	fixture_send(body, post, sizeof(post) - 2);
+	fixture_send(body, slow, sizeof(slow) - 1);
 	fixture_read(head, true, &answer);
 	assert_int_equal(answer.status, 408);
 	assert_true(answer.closed);
+	assert_non_null(strstr(answer.text, "X-Request-Id: "));
+	assert_non_null(strstr(answer.text, "Connection: close\r\n"));
+	fixture_read(pixel, true, &answer);
+	assert_int_equal(answer.status, 408);
+	assert_non_null(strstr(answer.text, "Content-Type: image/gif\r\n"));
+	assert_non_null(strstr(answer.text, "\r\n\r\nGIF89a"));
 	fixture_read(body, true, &answer);
 	assert_int_equal(answer.status, 408);
 	assert_true(answer.closed);
+	assert_non_null(strstr(answer.text, "\"body_timeout\""));
+	assert_non_null(strstr(answer.text, "Access-Control-Allow-Origin: https://shop.example\r\n"));
+	assert_non_null(strstr(answer.text, "Vary: Origin\r\n"));
+	assert_non_null(strstr(answer.text, "X-Request-Id: mine\r\n"));
 	fixture_read(mute, true, &answer);
 	assert_int_equal(answer.status, 0);
 	assert_true(answer.closed);
-	close(head), close(body), close(mute);
+	close(head), close(body), close(mute), close(pixel);
 }
 
 static void idle_connections_are_closed(void **state)
