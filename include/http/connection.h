@@ -10,7 +10,7 @@
 
 enum connection_state {
 	CONNECTION_FRESH,  /* accepted, no request line yet */
-	CONNECTION_HEAD,   /* request line seen, head not complete */
+	CONNECTION_HEAD,   /* a request has begun, its head is not complete */
 	CONNECTION_BODY,   /* body is coming */
 	CONNECTION_WORK,   /* request complete, not answered */
 	CONNECTION_ANSWER, /* answer is being sent */

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "http/address_limits.h"
@@ -22,6 +23,8 @@
 #define ACCEPT_MAX_PER_TURN 64
 /* While draining: how long a connection that sent nothing yet may stay; its request may be on the way. */
 #define DRAIN_FRESH_MS 1000
+/* How exactly the kernel tells when the last bytes came. */
+#define LAST_BYTES_GRAIN_MS 20
 
 /* A place of lane->by_fd. */
 struct expected {
@@ -190,14 +193,15 @@ struct connection *connection_of(struct MHD_Connection *handle)
 
 void connection_enter(struct connection *conn, enum connection_state state)
 {
-	/* the head's time counts from accept on a new connection */
-	if (state == CONNECTION_HEAD && conn->state == CONNECTION_FRESH) {
-		conn->state = state;
-		return;
+	/* the head's time counts from accept on a new connection, from its first byte on one that was kept */
+	bool has_begun = conn->state == CONNECTION_FRESH || conn->state == CONNECTION_HEAD;
+
+	if (state != CONNECTION_HEAD || !has_begun) {
+		/* of an idle connection by the clock: what came before is the request's that has just ended */
+		conn->since_ms = state == CONNECTION_IDLE ? clock_monotonic_ms() : conn->lane->now_ms;
+		conn->window_bytes = 0;
 	}
 	conn->state = state;
-	conn->since_ms = conn->lane->now_ms;
-	conn->window_bytes = 0;
 }
 
 void connection_cut(struct connection *conn, const char *reason)
@@ -226,16 +230,21 @@ static void connection_refuse(struct connection *conn, enum refusal refusal)
 	connection_cut(conn, refusal_code(refusal));
 }
 
+static bool tcp_facts(const struct connection *conn, struct tcp_info *info)
+{
+	socklen_t len = sizeof(*info);
+
+	return getsockopt(conn->fd, IPPROTO_TCP, TCP_INFO, info, &len) == 0;
+}
+
 /* One that never sent a byte (a browser's preconnect) is closed in silence. */
 static void cut_late(struct connection *conn, enum refusal refusal)
 {
 	struct tcp_info info;
-	socklen_t len = sizeof(info);
 
 	if (conn->is_cut)
 		return;
-	bool spoke = conn->state != CONNECTION_FRESH ||
-	             (getsockopt(conn->fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 && info.tcpi_bytes_received > 0);
+	bool spoke = conn->state != CONNECTION_FRESH || (tcp_facts(conn, &info) && info.tcpi_bytes_received > 0);
 	if (spoke)
 		connection_refuse(conn, refusal);
 	else
@@ -254,6 +263,21 @@ static void check_body_rate(struct connection *conn, const struct config_limits 
 	}
 	conn->since_ms = conn->lane->now_ms;
 	conn->window_bytes = 0;
+}
+
+/* The library announces a request with its whole first line; that a kept connection has begun one before is known by the
+ * time of its last bytes. A line that began within the grain of that time still has the idle limit. */
+static void check_begun(struct connection *conn)
+{
+	struct tcp_info info;
+
+	if (conn->state != CONNECTION_IDLE || !tcp_facts(conn, &info))
+		return;
+	int64_t last_ms = clock_monotonic_ms() - info.tcpi_last_data_recv;
+	if (last_ms <= conn->since_ms + LAST_BYTES_GRAIN_MS)
+		return;
+	conn->state = CONNECTION_HEAD;
+	conn->since_ms = last_ms;
 }
 
 static void check_deadline(struct connection *conn, const struct config_limits *limits)
@@ -296,6 +320,7 @@ void connection_sweep(struct lane *lane)
 
 	for (struct connection *conn = lane->connections; conn; conn = older) {
 		older = conn->older;
+		check_begun(conn);
 		check_deadline(conn, &lane->snap->cfg->limits);
 		if (shared->draining)
 			check_drain(conn);

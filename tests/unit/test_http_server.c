@@ -392,6 +392,34 @@ static void slow_heads_and_bodies_are_cut(void **state)
 	close(head), close(body), close(mute), close(pixel);
 }
 
+static void a_head_is_timed_from_its_first_byte_on_a_kept_connection(void **state)
+{
+	struct fixture_answer answer;
+	(void)state;
+	fixture_config.limits.head_timeout_ms = 1500;
+	int idle = fixture_connect(server), fd = fixture_connect(server);
+	for (int i = 0; i < 2; i++) {
+		fixture_send(i ? fd : idle, post, sizeof(post) - 1);
+		fixture_read(i ? fd : idle, false, &answer);
+		assert_int_equal(answer.status, 200);
+	}
+	int64_t began_ms = clock_monotonic_ms();
+	for (const char *byte = "POST /v1/eventsPOST /v1/events"; *byte; byte++) {
+		struct pollfd wait = { .fd = fd, .events = POLLIN };
+		fixture_send(fd, byte, 1);
+		if (poll(&wait, 1, 200))
+			break;
+	}
+	fixture_read(fd, true, &answer);
+	assert_int_equal(answer.status, 408);
+	assert_true(answer.closed);
+	assert_in_range(clock_monotonic_ms() - began_ms, 1500, 5000);
+	fixture_send(idle, post, sizeof(post) - 1);
+	fixture_read(idle, false, &answer);
+	assert_int_equal(answer.status, 200);
+	close(fd), close(idle);
+}
+
 static void idle_connections_are_closed(void **state)
 {
 	struct fixture_answer answer;
@@ -483,6 +511,7 @@ int main(void)
 		TEST(a_request_waits_for_another_lane),
 		TEST(a_lost_journal_is_told_once),
 		TEST(slow_heads_and_bodies_are_cut),
+		TEST(a_head_is_timed_from_its_first_byte_on_a_kept_connection),
 		TEST(idle_connections_are_closed),
 		TEST(a_drain_answers_what_is_in_flight),
 		TEST(an_address_in_use_is_busy),
