@@ -19,8 +19,10 @@
 #include "http/listener.h"
 #include "http/rate_limits.h"
 
-/* Descriptors kept for journal, sink, admin and the loops themselves. */
+/* Descriptors kept for journal, sink, admin and the loops themselves. A lane holds eight, a few more while its journal goes
+ * on to the next file; the process a dozen, one for each topic's file, Kafka's, and those of the admin listener. */
 #define RESERVED_DESCRIPTORS 128
+#define LANE_DESCRIPTORS 12
 #define ARENA_BYTES_MIN ((size_t)16 * 1024 * 1024)
 #define ARENA_PER_INFLATED 16
 #define DRAIN_POLL_NS 2000000
@@ -40,8 +42,9 @@ static void on_daemon_panic(void *cls, const char *file, unsigned line, const ch
 	_exit(70);
 }
 
-static uint32_t raise_descriptors(uint32_t connections)
+static uint32_t raise_descriptors(uint32_t connections, uint32_t lanes)
 {
+	rlim_t reserved = RESERVED_DESCRIPTORS + (rlim_t)lanes * LANE_DESCRIPTORS;
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
@@ -51,7 +54,7 @@ static uint32_t raise_descriptors(uint32_t connections)
 		(void)setrlimit(RLIMIT_NOFILE, &limit);
 		(void)getrlimit(RLIMIT_NOFILE, &limit);
 	}
-	rlim_t room = limit.rlim_cur > RESERVED_DESCRIPTORS ? limit.rlim_cur - RESERVED_DESCRIPTORS : 1;
+	rlim_t room = limit.rlim_cur > reserved ? limit.rlim_cur - reserved : 1;
 	if (room >= connections)
 		return connections;
 	log_info("connections_lowered", "wanted=%u allowed=%lu", connections, (unsigned long)room);
@@ -102,7 +105,7 @@ struct http_server *http_server_start(const struct http_options *options, struct
 	}
 	MHD_set_panic_func(on_daemon_panic, NULL);
 	server->shared.options = *options;
-	server->shared.connections_max = raise_descriptors(options->cfg->limits.connections);
+	server->shared.connections_max = raise_descriptors(options->cfg->limits.connections, options->lanes);
 	server->shared.arena_bytes = arena_bytes(options->cfg);
 	server->shared.addresses = address_limits_create(server->shared.connections_max, err);
 	server->shared.rates = server->shared.addresses ? rate_limits_create(err) : NULL;
