@@ -1,15 +1,11 @@
 /* The Kafka sink against librdkafka's mock cluster, which lives in this process: delivery, outage, refusals, poison. What
  * arrived is read back by a consumer. */
-#include <fts.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include <cmocka.h>
-#include <librdkafka/rdkafka.h>
-#include <librdkafka/rdkafka_mock.h>
 
 #include "base/arena.h"
 #include "base/buffer.h"
@@ -17,44 +13,23 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "config/config.h"
 #include "event/headers.h"
-#include "forward/kafka_sink.h"
+#include "kafka_fixture.h"
 
-#define RECORDS_MAX 4096
 #define PRODUCE 0 /* ApiKey */
-#define WAIT_MS 20000
 
 struct world {
-	char dir[64];
-	rd_kafka_t *host;
-	rd_kafka_mock_cluster_t *cluster;
-	struct config cfg;
-	struct config_pair pairs[8];
-	struct sink *sink;
-	char bootstrap[256];
+	struct kafka_fixture kafka;
 	int beats_with_reason;
 	void (*on_beat)(struct world *world);
-	int seen[RECORDS_MAX]; /* by the number in the value */
+	int seen[FIXTURE_RECORDS_MAX]; /* by the number in the value */
 	int letters;
 	char headers_of_7[256];
 	int64_t time_of_7;
 };
 
-static char values[RECORDS_MAX][64]; /* slices of a record are borrowed until the commit */
-static char headers[RECORDS_MAX][128];
-
-static void remove_tree(const char *path)
-{
-	char *roots[] = { (char *)(uintptr_t)path, NULL };
-	FTS *tree = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
-	FTSENT *entry;
-	while (tree && (entry = fts_read(tree)))
-		if (entry->fts_info != FTS_D)
-			remove(entry->fts_accpath);
-	if (tree)
-		fts_close(tree);
-}
+static char values[FIXTURE_RECORDS_MAX][64]; /* slices of a record are borrowed until the commit */
+static char headers[FIXTURE_RECORDS_MAX][128];
 
 static void beat(void *context, const char *reason)
 {
@@ -65,36 +40,10 @@ static void beat(void *context, const char *reason)
 		world->on_beat(world);
 }
 
-static void add_pair(struct world *world, const char *name, const char *value)
-{
-	world->pairs[world->cfg.kafka.count++] = (struct config_pair) { slice_of(name), slice_of(value) };
-}
-
 static int setup(void **state)
 {
 	struct world *world = calloc(1, sizeof *world);
-	char reason[256];
-	snprintf(world->dir, sizeof world->dir, "/tmp/test_kafka_sink.XXXXXX");
-	if (!mkdtemp(world->dir))
-		return -1;
-	rd_kafka_conf_t *conf = rd_kafka_conf_new();
-	rd_kafka_conf_set(conf, "bootstrap.servers", "127.0.0.1:1", reason, sizeof reason);
-	rd_kafka_conf_set(conf, "log_level", "0", reason, sizeof reason);
-	world->host = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof reason);
-	world->cluster = rd_kafka_mock_cluster_new(world->host, 1);
-	snprintf(world->bootstrap, sizeof world->bootstrap, "%s", rd_kafka_mock_cluster_bootstraps(world->cluster));
-	rd_kafka_mock_topic_create(world->cluster, "headgate.events", 2, 1);
-	rd_kafka_mock_topic_create(world->cluster, "headgate.rejected", 1, 1);
-	world->cfg.data_dir = slice_of(world->dir);
-	world->cfg.kafka.at = world->pairs;
-	add_pair(world, "bootstrap.servers", world->bootstrap);
-	world->cfg.topics.events = SLICE("headgate.events");
-	world->cfg.topics.rejected = SLICE("headgate.rejected");
-	world->cfg.topics.partitions = 2;
-	world->cfg.forward.mode = FORWARD_AT_LEAST_ONCE;
-	world->cfg.forward.batch_events = RECORDS_MAX;
-	world->cfg.forward.batch_ms = 500;
-	world->cfg.forward.memory_bytes = 64 << 20;
+	fixture_init(&world->kafka, FORWARD_AT_LEAST_ONCE);
 	*state = world;
 	return 0;
 }
@@ -102,29 +51,16 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	struct world *world = *state;
-	if (world->sink)
-		world->sink->ops->close(&world->sink, 0);
-	rd_kafka_mock_cluster_destroy(world->cluster);
-	rd_kafka_destroy(world->host);
-	remove_tree(world->dir);
+	fixture_fini(&world->kafka);
 	free(world);
 	return 0;
 }
 
 static struct journal_position open_sink(struct world *world)
 {
-	struct error err = { 0 };
-	struct sink_position lane = { .lane = 3 };
-	world->sink = kafka_sink_create(&world->cfg, "0123456789abcdef0123456789abcdef", &err);
-	if (!world->sink)
-		fail_msg("%s", err.message);
-	world->sink->beat = beat;
-	world->sink->beat_context = world;
-	int64_t began = clock_monotonic_ms();
-	while (!world->sink->ops->recover(world->sink, &lane, 1, &err))
-		if (clock_monotonic_ms() - began > WAIT_MS)
-			fail_msg("%s", err.message);
-	return lane.position;
+	fixture_make_sink(&world->kafka, world);
+	world->kafka.sink->beat = beat;
+	return fixture_recover(&world->kafka, 3);
 }
 
 static bool put(struct world *world, int number, const char *topic, size_t padding)
@@ -149,9 +85,9 @@ static bool put(struct world *world, int number, const char *topic, size_t paddi
 	size_t size = padding ? sizeof big : sizeof values[number];
 	size_t len = (size_t)snprintf(value, size, "{\"n\":%d,\"p\":\"%0*d\"}", number, (int)padding, 0);
 	record.value = (struct slice) { value, len };
-	bool done = world->sink->ops->put(world->sink, &record, &err);
+	bool done = world->kafka.sink->ops->put(world->kafka.sink, &record, &err);
 	if (done)
-		tally_add(&world->sink->tally, &record);
+		tally_add(&world->kafka.sink->tally, &record);
 	return done;
 }
 
@@ -159,16 +95,16 @@ static bool commit(struct world *world, uint64_t counter)
 {
 	struct error err = { 0 };
 	struct sink_position lane = { 3, { 9, counter } };
-	if (!world->sink->ops->commit(world->sink, &lane, 1, &err))
+	if (!world->kafka.sink->ops->commit(world->kafka.sink, &lane, 1, &err))
 		return false;
-	tally_commit(&world->sink->tally);
+	tally_commit(&world->kafka.sink->tally);
 	return true;
 }
 
 static void round_of(struct world *world, int from, int to)
 {
 	struct error err = { 0 };
-	assert_true(world->sink->ops->begin(world->sink, &err));
+	assert_true(world->kafka.sink->ops->begin(world->kafka.sink, &err));
 	for (int n = from; n < to; n++)
 		assert_true(put(world, n, "headgate.events", 0));
 }
@@ -183,7 +119,7 @@ static void look_at(struct world *world, const rd_kafka_message_t *message)
 		return;
 	}
 	assert_int_equal(sscanf(message->payload, "{\"n\":%d,", &n), 1);
-	assert_in_range(n, 0, RECORDS_MAX - 1);
+	assert_in_range(n, 0, FIXTURE_RECORDS_MAX - 1);
 	world->seen[n]++;
 	if (n != 7)
 		return;
@@ -203,11 +139,9 @@ static void consume(struct world *world)
 {
 	char reason[256];
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
-	rd_kafka_conf_set(conf, "bootstrap.servers", world->bootstrap, reason, sizeof reason);
-	rd_kafka_conf_set(conf, "log_level", "0", reason, sizeof reason);
 	rd_kafka_conf_set(conf, "group.id", "test", reason, sizeof reason);
 	rd_kafka_conf_set(conf, "enable.partition.eof", "true", reason, sizeof reason);
-	rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, reason, sizeof reason);
+	rd_kafka_t *rk = fixture_client(RD_KAFKA_CONSUMER, conf, world->kafka.bootstrap);
 	rd_kafka_poll_set_consumer(rk);
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(3);
 	rd_kafka_topic_partition_list_add(list, "headgate.events", 0)->offset = RD_KAFKA_OFFSET_BEGINNING;
@@ -217,7 +151,7 @@ static void consume(struct world *world)
 	int64_t began = clock_monotonic_ms();
 	for (int ends = 0; ends < 3;) {
 		rd_kafka_message_t *message = rd_kafka_consumer_poll(rk, 200);
-		assert_true(clock_monotonic_ms() - began < WAIT_MS);
+		assert_true(clock_monotonic_ms() - began < FIXTURE_WAIT_MS);
 		if (message && message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
 			ends++;
 		else if (message && !message->err)
@@ -244,12 +178,12 @@ static void test_a_round_arrives_and_is_remembered(void **state)
 	assert_true(commit(world, 1000));
 	round_of(world, 1000, 1500);
 	assert_true(commit(world, 1500));
-	assert_int_equal(world->sink->tally.total.delivered[TALLY_EVENTS], 1500);
-	world->sink->ops->close(&world->sink, 0);
+	assert_int_equal(world->kafka.sink->tally.total.delivered[TALLY_EVENTS], 1500);
+	world->kafka.sink->ops->close(&world->kafka.sink, 0);
 	struct journal_position at = open_sink(world);
 	assert_int_equal(at.epoch, 9);
 	assert_int_equal(at.counter, 1500);
-	assert_int_equal(world->sink->tally.total.delivered[TALLY_EVENTS], 1500);
+	assert_int_equal(world->kafka.sink->tally.total.delivered[TALLY_EVENTS], 1500);
 	consume(world);
 	assert_all_seen(world, 1500, 1);
 	assert_string_equal(world->headers_of_7,
@@ -261,7 +195,7 @@ static void test_a_round_arrives_and_is_remembered(void **state)
 static void broker_up_at_second_beat(struct world *world)
 {
 	if (world->beats_with_reason == 2)
-		rd_kafka_mock_broker_set_up(world->cluster, 1);
+		rd_kafka_mock_broker_set_up(world->kafka.cluster, 1);
 }
 
 static void test_an_outage_is_waited_out(void **state)
@@ -270,7 +204,7 @@ static void test_an_outage_is_waited_out(void **state)
 	open_sink(world);
 	round_of(world, 0, 100);
 	assert_true(commit(world, 100));
-	rd_kafka_mock_broker_set_down(world->cluster, 1);
+	rd_kafka_mock_broker_set_down(world->kafka.cluster, 1);
 	round_of(world, 100, 600);
 	world->on_beat = broker_up_at_second_beat;
 	assert_true(commit(world, 600)); /* comes back only because the broker does */
@@ -283,14 +217,14 @@ static void test_a_stop_ends_the_waiting(void **state)
 {
 	struct world *world = *state;
 	open_sink(world);
-	rd_kafka_mock_broker_set_down(world->cluster, 1);
+	rd_kafka_mock_broker_set_down(world->kafka.cluster, 1);
 	round_of(world, 0, 100);
-	atomic_store(&world->sink->give_up_ms, clock_monotonic_ms() + 300);
+	atomic_store(&world->kafka.sink->give_up_ms, clock_monotonic_ms() + 300);
 	int64_t began = clock_monotonic_ms();
 	assert_false(commit(world, 100));
 	assert_true(clock_monotonic_ms() - began < 5000);
-	world->sink->ops->close(&world->sink, 0);
-	rd_kafka_mock_broker_set_up(world->cluster, 1);
+	world->kafka.sink->ops->close(&world->kafka.sink, 0);
+	rd_kafka_mock_broker_set_up(world->kafka.cluster, 1);
 	assert_int_equal(open_sink(world).counter, 0); /* nothing counted */
 }
 
@@ -299,23 +233,23 @@ static void test_no_broker_at_start_is_no_failure_of_the_start(void **state)
 	struct world *world = *state;
 	struct error err = { 0 };
 	struct sink_position lane = { 0 };
-	rd_kafka_mock_broker_set_down(world->cluster, 1);
-	world->sink = kafka_sink_create(&world->cfg, "0123456789abcdef0123456789abcdef", &err);
-	assert_non_null(world->sink);
-	assert_false(world->sink->ops->recover(world->sink, &lane, 1, &err));
+	rd_kafka_mock_broker_set_down(world->kafka.cluster, 1);
+	fixture_make_sink(&world->kafka, world);
+	assert_false(world->kafka.sink->ops->recover(world->kafka.sink, &lane, 1, &err));
 	assert_non_null(strstr(err.message, "no broker answers"));
-	rd_kafka_mock_broker_set_up(world->cluster, 1);
+	rd_kafka_mock_broker_set_up(world->kafka.cluster, 1);
 }
 
 static void test_retriable_and_fatal_errors_lose_nothing(void **state)
 {
 	struct world *world = *state;
 	open_sink(world);
-	rd_kafka_mock_push_request_errors(world->cluster, PRODUCE, 3, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+	rd_kafka_mock_push_request_errors(world->kafka.cluster, PRODUCE, 3, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
 	                                  RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT, RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS);
 	round_of(world, 0, 500);
 	assert_true(commit(world, 500));
-	rd_kafka_mock_push_request_errors(world->cluster, PRODUCE, 2, RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER,
+	rd_kafka_mock_push_request_errors(world->kafka.cluster, PRODUCE, 2,
+	                                  RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER,
 	                                  RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
 	round_of(world, 500, 1000);
 	assert_true(commit(world, 1000));
@@ -327,12 +261,13 @@ static void test_no_authorisation_stalls_and_goes_on(void **state)
 {
 	struct world *world = *state;
 	open_sink(world);
-	rd_kafka_mock_push_request_errors(world->cluster, PRODUCE, 2, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+	rd_kafka_mock_push_request_errors(world->kafka.cluster, PRODUCE, 2,
+	                                  RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
 	                                  RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
 	round_of(world, 0, 50);
 	assert_true(commit(world, 50));
 	assert_true(world->beats_with_reason >= 1);
-	assert_int_equal(world->sink->tally.total.poisoned[TALLY_EVENTS], 0);
+	assert_int_equal(world->kafka.sink->tally.total.poisoned[TALLY_EVENTS], 0);
 	consume(world);
 	assert_all_seen(world, 50, 2);
 }
@@ -350,14 +285,14 @@ static void test_a_record_too_large_is_poison(void **state)
 	for (int n = 21; n < 30; n++)
 		assert_true(put(world, n, "headgate.events", 0));
 	assert_true(commit(world, 30));
-	assert_int_equal(world->sink->tally.total.poisoned[TALLY_EVENTS], 1);
-	assert_int_equal(world->sink->tally.total.delivered[TALLY_EVENTS], 29);
+	assert_int_equal(world->kafka.sink->tally.total.poisoned[TALLY_EVENTS], 1);
+	assert_int_equal(world->kafka.sink->tally.total.delivered[TALLY_EVENTS], 29);
 	consume(world);
 	assert_int_equal(world->seen[20], 0);
 	world->seen[20] = 1;
 	assert_all_seen(world, 30, 1);
 	assert_int_equal(world->letters, 1);
-	snprintf(path, sizeof path, "%s/quarantine/kafka.ndjson", world->dir);
+	snprintf(path, sizeof path, "%s/quarantine/kafka.ndjson", world->kafka.dir);
 	arena_init(&arena, 4 << 20);
 	assert_true(file_read(&arena, path, 3 << 20, &text, &err));
 	assert_true(slice_starts(text, SLICE("{\"position\":\"0123456789abcdef0123456789abcdef/3/9/"
@@ -370,12 +305,12 @@ static void test_one_bad_record_does_not_take_its_batch_along(void **state)
 {
 	struct world *world = *state;
 	open_sink(world);
-	rd_kafka_mock_push_request_errors(world->cluster, PRODUCE, 2, RD_KAFKA_RESP_ERR_INVALID_RECORD,
+	rd_kafka_mock_push_request_errors(world->kafka.cluster, PRODUCE, 2, RD_KAFKA_RESP_ERR_INVALID_RECORD,
 	                                  RD_KAFKA_RESP_ERR_INVALID_RECORD);
 	round_of(world, 0, 200); /* refused as a whole, then in halves: none is poison by itself */
 	assert_true(commit(world, 200));
-	assert_int_equal(world->sink->tally.total.poisoned[TALLY_EVENTS], 0);
-	assert_int_equal(world->sink->tally.total.delivered[TALLY_EVENTS], 200);
+	assert_int_equal(world->kafka.sink->tally.total.poisoned[TALLY_EVENTS], 0);
+	assert_int_equal(world->kafka.sink->tally.total.delivered[TALLY_EVENTS], 200);
 	consume(world);
 	assert_all_seen(world, 200, 1);
 }
@@ -383,11 +318,11 @@ static void test_one_bad_record_does_not_take_its_batch_along(void **state)
 static void refuse(struct world *world, const char *name, const char *value, const char *expected)
 {
 	struct error err = { 0 };
-	add_pair(world, name, value);
-	assert_null(kafka_sink_create(&world->cfg, "0123456789abcdef0123456789abcdef", &err));
+	fixture_add_pair(&world->kafka, name, value);
+	assert_null(kafka_sink_create(&world->kafka.cfg, FIXTURE_LOG_ID, &err));
 	assert_int_equal(err.code, ERROR_CONFIG);
 	assert_non_null(strstr(err.message, expected));
-	world->cfg.kafka.count--;
+	world->kafka.cfg.kafka.count--;
 }
 
 static void test_settings_that_break_the_promise_are_refused(void **state)
@@ -397,7 +332,7 @@ static void test_settings_that_break_the_promise_are_refused(void **state)
 	refuse(world, "enable.idempotence", "false", "kafka.enable.idempotence");
 	refuse(world, "no.such.setting", "1", "kafka.no.such.setting");
 	refuse(world, "linger.ms", "soon", "kafka.linger.ms");
-	world->cfg.kafka.count = 0;
+	world->kafka.cfg.kafka.count = 0;
 	refuse(world, "linger.ms", "5", "kafka.bootstrap.servers");
 }
 
