@@ -6,13 +6,12 @@
 #include "protocol/native_answer.h"
 #include "protocol/native_envelope.h"
 
-#define NODES_MAX (1u << 20)
-
-/* Nothing of a body is refused for its depth alone: the event that is too deep is flagged, the others are taken. */
-static struct json_options scan_options(const struct protocol_limits *limits)
+/* Nothing of a body is refused for its depth or the number of its values alone: the event that is too deep is flagged, the
+ * others are taken, and a value takes two bytes at least, so that the limit of the body bounds them. */
+static struct json_options scan_options(const struct protocol_limits *limits, struct slice text)
 {
 	return (struct json_options) { .depth_max = limits->depth,
-		                       .nodes_max = NODES_MAX,
+		                       .nodes_max = (uint32_t)(text.len / 2) + 2,
 		                       .depth_refused = UINT32_MAX };
 }
 
@@ -21,18 +20,6 @@ static enum protocol_result malformed(struct protocol_decoded *out, const char *
 	out->problem = problem;
 	out->problem_at = at;
 	return PROTOCOL_MALFORMED;
-}
-
-static enum protocol_result scan_problem(enum json_result result, size_t at, struct protocol_decoded *out)
-{
-	switch (result) {
-	case JSON_TOO_MANY:
-		return malformed(out, "the body holds too many values", at);
-	case JSON_NO_MEMORY:
-		return PROTOCOL_NO_MEMORY;
-	default:
-		return malformed(out, "the body is not well-formed JSON", at);
-	}
 }
 
 static void set_event(struct event *ev, const struct json_doc *doc, uint32_t node, uint32_t index)
@@ -89,14 +76,16 @@ static enum protocol_result from_object(const struct json_doc *doc, const struct
 static enum protocol_result from_json(struct slice body, const struct protocol_limits *limits, struct arena *arena,
                                       struct protocol_decoded *out)
 {
-	struct json_options options = scan_options(limits);
+	struct json_options options = scan_options(limits, body);
 	struct json_doc *doc = arena_zalloc(arena, sizeof *doc);
 	size_t at = 0;
 	if (!doc)
 		return PROTOCOL_NO_MEMORY;
 	enum json_result result = json_scan(doc, body, &options, arena, &at);
+	if (result == JSON_NO_MEMORY)
+		return PROTOCOL_NO_MEMORY;
 	if (result != JSON_OK)
-		return scan_problem(result, at, out);
+		return malformed(out, "the body is not well-formed JSON", at);
 	if (json_type_of(doc, 0) == JSON_ARRAY)
 		return from_array(doc, 0, limits, arena, out);
 	if (json_type_of(doc, 0) == JSON_OBJECT)
@@ -116,7 +105,7 @@ static bool line_next(struct slice *rest, struct slice *line)
 
 static void from_line(struct event *ev, struct slice line, const struct protocol_limits *limits, struct arena *arena)
 {
-	struct json_options options = scan_options(limits);
+	struct json_options options = scan_options(limits, line);
 	struct json_doc *doc = arena_zalloc(arena, sizeof *doc);
 	size_t at = 0;
 	ev->bytes = line;

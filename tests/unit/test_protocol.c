@@ -83,6 +83,27 @@ static void test_bodies(void **state)
 	}
 }
 
+/* The most values that so many bytes can hold, beyond any fixed number. */
+static void test_values_are_bounded_by_the_bytes_alone(void **state)
+{
+	enum { LEN = 4 << 20 };
+	struct protocol_decoded out;
+	size_t limit = arena.limit_bytes;
+	char *body = malloc(LEN + 1);
+	(void)state;
+	memcpy(body, "[[", 2);
+	for (size_t i = 2; i < LEN - 2; i += 2)
+		memcpy(body + i, "1,", 2);
+	strcpy(body + LEN - 3, "]]");
+	arena.limit_bytes = (size_t)80 << 20; /* what a listener gives to the default inflated_bytes */
+	assert_int_equal(decode("", body, &out), PROTOCOL_OK);
+	assert_int_equal(out.count, 1);
+	assert_int_equal(out.events[0].doc->count, LEN / 2);
+	arena_fini(&arena);
+	arena.limit_bytes = limit;
+	free(body);
+}
+
 static void test_ndjson_refuses_the_bad_line_alone(void **state)
 {
 	(void)state;
@@ -242,6 +263,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bodies),
+		cmocka_unit_test(test_values_are_bounded_by_the_bytes_alone),
 		cmocka_unit_test(test_ndjson_refuses_the_bad_line_alone),
 		cmocka_unit_test(test_unfit_event_leaves_its_neighbours),
 		cmocka_unit_test(test_envelope_defaults),
