@@ -9,6 +9,7 @@
 #include "base/metrics.h"
 #include "pipeline/enrich.h"
 #include "privacy/shape.h"
+#include "protocol/protocol.h"
 #include "tracking/lint.h"
 
 static pthread_mutex_t current_mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -151,6 +152,19 @@ uint64_t snapshot_generation(void)
 	return atomic_load_explicit(&current_generation, memory_order_acquire);
 }
 
+/* The configuration knows no routes, so what it maps to one is looked at here. */
+static bool check_paths(const struct config *cfg, struct error *err)
+{
+	for (size_t i = 0; i < cfg->http.paths_count; i++) {
+		const struct config_path *map = &cfg->http.paths[i];
+		if (!protocol_route_find(map->route))
+			return error_set(err, ERROR_CONFIG,
+			                 "http.paths: %.*s leads to %.*s, which is no route of headgate",
+			                 SLICE_ARG(map->path), SLICE_ARG(map->route));
+	}
+	return true;
+}
+
 struct snapshot *snapshot_load(struct config *cfg, struct error *err)
 {
 	size_t count = cfg->catalog.default_models.count;
@@ -161,6 +175,8 @@ struct snapshot *snapshot_load(struct config *cfg, struct error *err)
 		error_set(err, ERROR_MEMORY, "no memory to load the catalog");
 		goto out;
 	}
+	if (!check_paths(cfg, err))
+		goto out;
 	for (size_t i = 0; i < count; i++) {
 		uint64_t model = 0;
 		events[i] = cfg->catalog.default_models.at[i].name;

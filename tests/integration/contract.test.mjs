@@ -294,6 +294,12 @@ test('further paths lead to a route', async () => {
 	assert.equal((await hg.post(pageView(), { path: '/collect/more' })).status, 404);
 });
 
+test('a path that leads nowhere is a wrong configuration: 78, with the path', async (t) => {
+	const broken = await headgate(t, { expectExit: true, config: { http: { paths: { '/collect': '/v1/event' } } } });
+	assert.equal((await broken.exit).code, 78);
+	assert.match(broken.stderr, /http\.paths: \/collect leads to \/v1\/event, which is no route/);
+});
+
 test('errors carry CORS headers and X-Request-Id on every route, the pixel too', async () => {
 	const headers = { origin: 'https://shop.example', 'x-request-id': 'r.1' };
 	const answers = [await hg.get('/v1/pixel.gif?event=page_view', { headers }), await hg.get('/v1/pixel.gif?key=dev&a=1&a.b=2&event=page_view', { headers }), await hg.get('/nope', { headers }), await hg.get('/v1/catalog/nope/1-0-0', { headers }),
