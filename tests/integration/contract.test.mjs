@@ -347,6 +347,7 @@ test('more query arguments than the limit: 414, not a silent reset', async () =>
 	}
 	const arguments256 = Array.from({ length: 254 }, (_, i) => `properties.a${i}=1`).join('&');
 	assert.equal((await hg.get(`/v1/pixel.gif?key=dev&&event=page_view&${arguments256}&`)).status, 200, 'empty arguments are none');
+	assert.equal((await hg.get(`/v1/pixel.gif?key=dev&event=page_view&${arguments256}`, { headers: { cookie: 'c'.repeat(15_000) } })).status, 200, 'they leave the room of the headers alone');
 	assert.ok((await hg.metrics()).get('headgate_refused_total', { reason: 'query_arguments' }) >= 2);
 	assert.ok((await hg.metrics()).get('headgate_requests_total', { code: 414 }) >= 2);
 });
