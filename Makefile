@@ -136,7 +136,7 @@ install: build
 	[ -e $(DESTDIR)$(SYSCONFDIR)/headgate/headgate.jsonc ] || \
 		sed 's|"\.\./schemas"|"$(PREFIX)/share/headgate/schemas"|' config/headgate.jsonc \
 		>$(DESTDIR)$(SYSCONFDIR)/headgate/headgate.jsonc
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system deploy/headgate.socket
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system deploy/headgate.socket deploy/headgate-admin.socket
 	sed 's|/usr/local/bin|$(PREFIX)/bin|; s|/etc/headgate/|$(SYSCONFDIR)/headgate/|' deploy/headgate.service \
 		>$(DESTDIR)$(PREFIX)/lib/systemd/system/headgate.service
 	install -D -m 644 deploy/headgate.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/headgate.conf

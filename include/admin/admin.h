@@ -12,6 +12,7 @@ struct person;
 
 struct admin_options {
 	struct config_address listen;
+	int inherited_fd;        /* a listening socket handed over, of that address; 0: it is bound */
 	struct slice token_file; /* made with mode 0600 at the first start */
 	struct slices hosts;     /* further values of Host that are served */
 	void *context;

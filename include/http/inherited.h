@@ -1,6 +1,6 @@
-/* The public listening socket, where a supervisor opened it and hands it over at the start: systemd's socket activation
- * (sd_listen_fds(3); LISTEN_PID, LISTEN_FDS). It stays open in the supervisor, so a restart refuses no connection: what
- * comes in between waits in the kernel's queue for the next process. Thread: main, before any other starts. */
+/* The listening sockets, where a supervisor opened them and hands them over at the start: systemd's socket activation
+ * (sd_listen_fds(3); LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES). They stay open in the supervisor, so a restart refuses no
+ * connection: what comes in between waits in the kernel's queue for the next process. Thread: main, before any other starts. */
 #ifndef HEADGATE_HTTP_INHERITED_H
 #define HEADGATE_HTTP_INHERITED_H
 
@@ -8,13 +8,18 @@
 
 #define INHERITED_ADDRESS_BYTES 64
 
-struct inherited {
+struct inherited_socket {
 	int fd;                                /* 0: none */
-	char address[INHERITED_ADDRESS_BYTES]; /* as for --listen */
+	char address[INHERITED_ADDRESS_BYTES]; /* as for --listen and --admin */
 };
 
-/* Takes what is meant for this process out of the environment. More than one socket, or what is no listening TCP socket,
- * is an error. The admin listener always opens its own. */
+struct inherited {
+	struct inherited_socket public; /* any name */
+	struct inherited_socket admin;  /* named admin */
+};
+
+/* Takes what is meant for this process out of the environment. Two sockets for one listener, or what is no listening
+ * TCP socket, are an error. */
 MUST_CHECK bool inherited_take(struct inherited *out, struct error *err);
 
 #endif

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +28,8 @@
 #define PERSON_BYTES ((size_t)64 << 10)
 #define CONNECTIONS_MAX 64
 #define IDLE_SECONDS 30
+#define LAST_LOOKS 10
+#define LAST_LOOK_MS 10
 
 struct admin {
 	struct admin_options options;
@@ -423,10 +426,12 @@ struct admin *admin_start(const struct admin_options *options, struct error *err
 	task_runner_init(&admin->tasks);
 	if (address.ss_family == AF_INET6)
 		flags |= MHD_USE_IPv6;
-	admin->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, admin, MHD_OPTION_EXTERNAL_LOGGER,
-	                                 ignore_log, NULL, MHD_OPTION_SOCK_ADDR, &address, MHD_OPTION_NOTIFY_COMPLETED,
-	                                 on_completed, NULL, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
-	                                 MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS, MHD_OPTION_END);
+	admin->daemon =
+	        MHD_start_daemon(flags, 0, NULL, NULL, on_request, admin, MHD_OPTION_EXTERNAL_LOGGER, ignore_log, NULL,
+	                         MHD_OPTION_SOCK_ADDR, &address, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+	                         MHD_OPTION_LISTEN_SOCKET, options->inherited_fd ? options->inherited_fd : -1,
+	                         MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+	                         (unsigned)IDLE_SECONDS, MHD_OPTION_END);
 	if (!admin->daemon) {
 		error_set(err, ERROR_BUSY, "admin.listen: cannot listen on %s port %u", admin->host,
 		          options->listen.port);
@@ -444,10 +449,25 @@ uint16_t admin_port(const struct admin *admin)
 	return info ? info->port : 0;
 }
 
+/* The daemon would shut the socket down for whoever comes next. What it has accepted gets a moment for its answer. */
+static void let_go_of_socket(struct admin *admin)
+{
+	MHD_quiesce_daemon(admin->daemon);
+	for (int i = 0; i < LAST_LOOKS; i++) {
+		poll(NULL, 0, LAST_LOOK_MS);
+		const union MHD_DaemonInfo *info =
+		        MHD_get_daemon_info(admin->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+		if (!info || info->num_connections == 0)
+			return;
+	}
+}
+
 void admin_stop(struct admin **admin)
 {
 	if (!*admin)
 		return;
+	if ((*admin)->options.inherited_fd)
+		let_go_of_socket(*admin);
 	task_runner_fini(&(*admin)->tasks); /* a daemon with suspended connections cannot be stopped */
 	MHD_stop_daemon((*admin)->daemon);
 	explicit_bzero((*admin)->token, sizeof(*admin)->token);

@@ -124,7 +124,7 @@ static bool open_listeners(struct service *service, uint32_t lanes, struct error
 {
 	const struct config *cfg = service->boot->cfg;
 	const struct http_options http = { .cfg = cfg,
-		                           .inherited_fd = service->inherited.fd,
+		                           .inherited_fd = service->inherited.public.fd,
 		                           .journal = service->journal,
 		                           .dedup = service->dedup,
 		                           .suppression = service->suppression,
@@ -135,6 +135,7 @@ static bool open_listeners(struct service *service, uint32_t lanes, struct error
 	if (!service->http)
 		return false;
 	const struct admin_options admin = { .listen = cfg->admin.listen,
+		                             .inherited_fd = service->inherited.admin.fd,
 		                             .token_file = cfg->admin.token_file,
 		                             .hosts = cfg->admin.hosts,
 		                             .context = service,
@@ -316,12 +317,14 @@ static bool open_all(struct service *service, struct error *err)
 }
 
 /* What was handed over is where this process listens, whatever configuration and command line say. */
-static bool take_socket(struct service *service, struct error *err)
+static bool take_sockets(struct service *service, struct error *err)
 {
 	if (!inherited_take(&service->inherited, err))
 		return false;
-	if (service->inherited.fd)
-		service->options.listen = service->inherited.address;
+	if (service->inherited.public.fd)
+		service->options.listen = service->inherited.public.address;
+	if (service->inherited.admin.fd)
+		service->options.admin = service->inherited.admin.address;
 	return true;
 }
 
@@ -338,7 +341,7 @@ int command_serve(const struct config_options *options)
 		log_error("start_failed", "%s", "error=\"signalfd, eventfd or libsodium\"");
 		return error_exit_code(ERROR_OS);
 	}
-	bool opened = take_socket(&service, &err) && open_all(&service, &err);
+	bool opened = take_sockets(&service, &err) && open_all(&service, &err);
 	if (opened) {
 		announce(&service);
 		wait_for_end(&service, signal_fd);

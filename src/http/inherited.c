@@ -33,13 +33,14 @@ static bool read_address(int fd, char to[INHERITED_ADDRESS_BYTES])
 	return true;
 }
 
-static bool prepare(int fd, char address[INHERITED_ADDRESS_BYTES], struct error *err)
+static bool prepare(struct inherited_socket *socket, struct error *err)
 {
+	int fd = socket->fd;
 	int listens = 0, type = 0;
 	socklen_t len = sizeof(int);
 	bool is_right = getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 && listens &&
 	                getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM &&
-	                read_address(fd, address);
+	                read_address(fd, socket->address);
 
 	if (!is_right)
 		return error_set(err, ERROR_CONFIG, "inherited descriptor %d is not a listening TCP socket", fd);
@@ -57,24 +58,35 @@ static uint64_t number_of(const char *name)
 	return text && slice_to_u64(slice_of(text), &number) ? number : 0;
 }
 
+/* Which of them is whose, before any is looked at. */
+static bool assign(struct inherited *out, uint64_t count, struct slice names, struct error *err)
+{
+	for (uint64_t i = 0; i < count; i++) {
+		bool is_admin = slice_equal(slice_split(&names, ':'), SLICE("admin"));
+		struct inherited_socket *to = is_admin ? &out->admin : &out->public;
+
+		if (to->fd)
+			return error_set(err, ERROR_CONFIG,
+			                 "two sockets were handed over for the %s listener, one is served (`[::]` "
+			                 "takes IPv4 as well; the admin listener's is named admin)",
+			                 is_admin ? "admin" : "public");
+		to->fd = FIRST_FD + (int)i;
+	}
+	return true;
+}
+
 bool inherited_take(struct inherited *out, struct error *err)
 {
 	bool ours = number_of("LISTEN_PID") == (uint64_t)getpid();
 	uint64_t count = ours ? number_of("LISTEN_FDS") : 0;
+	const char *names = getenv("LISTEN_FDNAMES");
 
 	*out = (struct inherited) { 0 };
+	bool done = assign(out, count, names ? slice_of(names) : SLICE_NONE, err);
 	if (ours) { /* not for whatever this process may start */
 		unsetenv("LISTEN_PID");
 		unsetenv("LISTEN_FDS");
 		unsetenv("LISTEN_FDNAMES");
 	}
-	if (count > 1)
-		return error_set(
-		        err, ERROR_CONFIG,
-		        "%u sockets were handed over, one is served: the public one (`[::]` takes IPv4 as well)",
-		        (unsigned)count);
-	if (count && !prepare(FIRST_FD, out->address, err))
-		return false;
-	out->fd = count ? FIRST_FD : 0;
-	return true;
+	return done && (!out->public.fd || prepare(&out->public, err)) && (!out->admin.fd || prepare(&out->admin, err));
 }

@@ -1,14 +1,15 @@
-/* What systemd does for a socket unit, as far as hand-over needs it: opens the listening socket, passes it to the
- * command as descriptor 3 (LISTEN_FDS), and starts it again each time it ends. For tests.
+/* What systemd does for a socket unit, as far as hand-over needs it: opens the listening sockets, passes them to
+ * the command as descriptors 3 and 4 (LISTEN_FDS), and starts it again each time it ends. For tests.
  *
- *   supervise COMMAND ARG...
+ *   supervise PUBLIC|BOTH COMMAND ARG...      BOTH: the admin listener's as well
  *
- * Prints `socket PORT`, then `started PID` and `ended PID STATUS` (128 + N: signal N) as it happens. When
+ * Prints `socket PORT ADMIN_PORT` (0: none), then `started PID` and `ended PID STATUS` (128 + N: signal N) as it happens. When
  * stdin ends, it sends SIGTERM to the command, waits for it and ends. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,8 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+enum { PUBLIC_FD = 10, ADMIN_FD }; /* not where the command's are */
 
 static int listen_on_any(unsigned *port)
 {
@@ -31,7 +34,7 @@ static int listen_on_any(unsigned *port)
 	return fd;
 }
 
-static pid_t start(char **command, int fd)
+static pid_t start(char **command, bool both)
 {
 	pid_t pid = fork();
 	if (pid != 0) {
@@ -43,11 +46,13 @@ static pid_t start(char **command, int fd)
 	sigset_t none;
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	dup2(fd, 3);
+	dup2(PUBLIC_FD, 3);
+	if (both)
+		dup2(ADMIN_FD, 4);
 	snprintf(text, sizeof(text), "%d", (int)getpid());
 	setenv("LISTEN_PID", text, 1);
-	setenv("LISTEN_FDS", "1", 1);
-	setenv("LISTEN_FDNAMES", "headgate.socket", 1);
+	setenv("LISTEN_FDS", both ? "2" : "1", 1);
+	setenv("LISTEN_FDNAMES", both ? "headgate.socket:admin" : "headgate.socket", 1);
 	execvp(command[0], command);
 	perror(command[0]);
 	_exit(127);
@@ -61,19 +66,22 @@ static void tell_end(pid_t pid, int status)
 
 int main(int argc, char **argv)
 {
-	char **command = argv + 1;
-	unsigned port = 0;
+	char **command = argv + 2;
+	unsigned port = 0, admin_port = 0;
 	int status = 0;
-	if (argc < 2)
+	if (argc < 3)
 		return 64;
-	int fd = dup2(listen_on_any(&port), 10); /* not where the command's is */
-	printf("socket %u\n", port);
+	bool both = strcmp(argv[1], "BOTH") == 0;
+	dup2(listen_on_any(&port), PUBLIC_FD);
+	if (both)
+		dup2(listen_on_any(&admin_port), ADMIN_FD);
+	printf("socket %u %u\n", port, admin_port);
 	sigset_t set;
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	int signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-	pid_t pid = start(command, fd);
+	pid_t pid = start(command, both);
 	struct pollfd wait[] = { { .fd = 0, .events = POLLIN }, { .fd = signal_fd, .events = POLLIN } };
 	for (;;) {
 		struct signalfd_siginfo info;
@@ -83,7 +91,7 @@ int main(int argc, char **argv)
 			;
 		if (waitpid(pid, &status, WNOHANG) == pid) {
 			tell_end(pid, status);
-			pid = start(command, fd);
+			pid = start(command, both);
 		}
 		if ((wait[0].revents & (POLLIN | POLLHUP)) && read(0, &byte, 1) <= 0)
 			break;

@@ -36,8 +36,10 @@ describe('systemd', () => {
 
 	test('the unit is verified without a word', () => {
 		assert.equal(run('systemd-analyze', ['verify', '--man=no', unit]), '');
-		writeFileSync(join(dir, 'headgate.socket'), read('deploy/headgate.socket')); // beside its service
-		assert.equal(run('systemd-analyze', ['verify', '--man=no', join(dir, 'headgate.socket')]), '');
+		for (const socket of ['headgate.socket', 'headgate-admin.socket']) {
+			writeFileSync(join(dir, socket), read(`deploy/${socket}`)); // beside its service
+			assert.equal(run('systemd-analyze', ['verify', '--man=no', join(dir, socket)]), '');
+		}
 	});
 	test('its exposure is at most 1.1', () => {
 		const report = run('systemd-analyze', ['security', '--offline=true', '--no-pager', '--threshold=11', unit]);
@@ -60,7 +62,7 @@ describe('systemd', () => {
 		const image = (path) => readFileSync(join(dir, 'image', path), 'utf8');
 		assert.match(image('usr/lib/systemd/system/headgate.service'), /^ExecStart=\/usr\/bin\/headgate /m);
 		assert.equal(image('usr/lib/sysusers.d/headgate.conf'), read('deploy/headgate.sysusers'));
-		assert.equal(image('usr/lib/systemd/system/headgate.socket'), read('deploy/headgate.socket'));
+		for (const socket of ['headgate.socket', 'headgate-admin.socket']) assert.equal(image(`usr/lib/systemd/system/${socket}`), read(`deploy/${socket}`));
 		assert.ok(existsSync(join(dir, 'image/usr/bin/headgate')));
 		assert.ok(existsSync(join(dir, 'image/usr/share/headgate/schemas/events/purchase/1-0-0.json')));
 		writeFileSync(join(dir, 'image/etc/headgate/headgate.jsonc'), '{}');

@@ -14,9 +14,9 @@ const lines = (file) => (existsSync(file) ? readFileSync(file, 'utf8').split('\n
 
 // The socket of one headgate and whoever serves them at the moment.
 class Supervised {
-	static async start(hg) {
+	static async start(hg, which) {
 		const self = new Supervised();
-		const args = [binary, 'serve', '--config', hg.configFile, '--data-dir', hg.dataDir, '--admin', '127.0.0.1:0'];
+		const args = [which, binary, 'serve', '--config', hg.configFile, '--data-dir', hg.dataDir, '--admin', '127.0.0.1:0'];
 		self.ended = [];
 		self.starts = 0;
 		self.stderr = '';
@@ -36,7 +36,7 @@ class Supervised {
 	}
 	hear(line) {
 		const [word, first, second] = line.split(' ');
-		if (word === 'socket') this.port = Number(first);
+		if (word === 'socket') [this.port, this.adminPort] = [Number(first), Number(second)];
 		else if (word === 'started') this.pid = Number(first);
 		else if (word === 'ended') this.ended.push(Number(second));
 		else if (word === 'listening') {
@@ -58,18 +58,24 @@ class Supervised {
 	}
 }
 
+async function postOne(port, found) {
+	const event = pageView(), body = JSON.stringify(event);
+	const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body), 'x-write-key': 'dev', connection: 'close' };
+	const answer = await request({ port, method: 'POST', path: '/v1/events', headers, body });
+	if (answer.status === 200) found.acked.push(event.event_id);
+	return answer;
+}
+const scrape = (port) => request({ port, path: '/metrics', headers: { connection: 'close' } });
+
 // One connection for each request, without a pause, until told to stop.
-function knock(port, count) {
+function knock(port, count, ask = postOne) {
 	const found = { acked: [], refused: 0, failed: [], statuses: {} };
 	let going = true;
 	const one = async () => {
 		while (going) {
-			const event = pageView(), body = JSON.stringify(event);
 			try {
-				const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body), 'x-write-key': 'dev', connection: 'close' };
-				const answer = await request({ port, method: 'POST', path: '/v1/events', headers, body });
+				const answer = await ask(port, found);
 				found.statuses[answer.status] = (found.statuses[answer.status] ?? 0) + 1;
-				if (answer.status === 200) found.acked.push(event.event_id);
 			} catch (e) {
 				if (e.code === 'ECONNREFUSED') found.refused++;
 				else found.failed.push(e.code ?? e.message);
@@ -94,22 +100,24 @@ function assertOnce(hg, acked) {
 	assert.deepEqual(acked.filter((id) => !set.has(id)).slice(0, 5), [], 'answered and lost');
 }
 
-for (const [signal, rounds] of [['SIGTERM', 20], ['SIGKILL', 5]]) {
-	test(`an inherited socket: ${rounds} × ${signal} under a connect loop, no connection is refused`, { timeout: 180_000 }, async (t) => {
+for (const [signal, rounds, which] of [['SIGTERM', 20, 'BOTH'], ['SIGKILL', 5, 'PUBLIC']]) {
+	test(`inherited, ${which}: ${rounds} × ${signal} under a connect loop, no connection is refused`, { timeout: 180_000 }, async (t) => {
 		const hg = await prepared(t);
-		const supervised = await Supervised.start(hg);
+		const supervised = await Supervised.start(hg, which);
 		t.after(() => supervised.close());
 		assert.match(supervised.announced, new RegExp(`^listening public 127\\.0\\.0\\.1:${supervised.port} admin `));
-		const knocking = knock(supervised.port, 8);
+		if (which === 'BOTH') assert.match(supervised.announced, new RegExp(` admin 127\\.0\\.0\\.1:${supervised.adminPort}$`));
+		const knocking = knock(supervised.port, 8), scraping = which === 'BOTH' ? knock(supervised.adminPort, 1, scrape) : null;
 		for (let round = 0; round < rounds; round++) {
 			const before = knocking.found.acked.length;
 			await supervised.restart(signal);
 			await waitFor(() => knocking.found.acked.length > before + 8, { deadlineMs: 20_000, what: 'answers of the next process' });
 		}
-		const found = await knocking.stop();
+		const found = await knocking.stop(), scraped = await scraping?.stop();
 		await supervised.close();
 		console.error(`hand-over ${signal}: ${rounds} restarts, ${found.acked.length} answered, ${found.refused} refused, ${found.failed.length} cut off`);
 		assert.equal(found.refused, 0);
+		if (scraped) assert.deepEqual([scraped.refused, scraped.failed, Object.keys(scraped.statuses)], [0, [], ['200']], 'scrapes');
 		assert.deepEqual(Object.keys(found.statuses), ['200']);
 		if (signal === 'SIGTERM') {
 			assert.deepEqual(found.failed, [], 'a drain answers what it accepted');
@@ -125,7 +133,7 @@ for (const [signal, rounds] of [['SIGTERM', 20], ['SIGKILL', 5]]) {
 	});
 }
 
-test('what is handed over must be one listening socket', { timeout: 60_000 }, async (t) => {
+test('what is handed over must be listening, one socket for each listener', { timeout: 60_000 }, async (t) => {
 	const hg = await prepared(t);
 	const run = (fds, redirect) => new Promise((done) => {
 		const line = `LISTEN_PID=$$ LISTEN_FDS=${fds} exec ${binary} serve --config ${hg.configFile} --data-dir ${hg.dataDir} --listen 127.0.0.1:0 --admin 127.0.0.1:0 ${redirect}`;
@@ -139,7 +147,7 @@ test('what is handed over must be one listening socket', { timeout: 60_000 }, as
 	assert.match(file.text, /descriptor 3 is not a listening TCP socket/);
 	const two = await run(2, '3</dev/null 4</dev/null');
 	assert.equal(two.code, 78, two.text);
-	assert.match(two.text, /2 sockets were handed over/);
+	assert.match(two.text, /two sockets were handed over for the public listener/);
 });
 
 function load(hg, args) {
