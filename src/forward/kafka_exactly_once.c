@@ -106,16 +106,25 @@ static bool send_step(struct exactly_once *self, struct step *step, struct error
 	return true;
 }
 
-/* The end of a transaction: checkpoints acknowledged, then the commit. Whatever fails here leaves the outcome to the next
- * start. */
+/* A checkpoint was refused: what it came with is taken back. False always. */
+static bool take_back(struct exactly_once *self, rd_kafka_resp_err_t code, struct error *err)
+{
+	struct error reason;
+	self->open = !kafka_transaction_abort(&self->producer, &reason) || self->producer.spent;
+	kafka_producer_doubt_topics(&self->producer);
+	return error_set(err, ERROR_KAFKA, "topic %.*s: %s", SLICE_ARG(self->cfg->topics.checkpoints),
+	                 rd_kafka_err2str(code));
+}
+
+/* The end of a transaction: checkpoints acknowledged, then the commit. False: if the transaction is still open, the
+ * outcome is left to the next start. */
 static bool seal(struct exactly_once *self, const struct step *step, struct error *err)
 {
 	if (!kafka_producer_wait(&self->producer, err))
 		return false;
 	for (uint32_t lane = 0; lane < JOURNAL_LANES_MAX; lane++)
 		if (step->moves[lane] && self->records[lane].entry.code)
-			return error_set(err, ERROR_KAFKA, "topic %.*s: %s", SLICE_ARG(self->cfg->topics.checkpoints),
-			                 rd_kafka_err2str(self->records[lane].entry.code));
+			return take_back(self, self->records[lane].entry.code, err);
 	if (!kafka_transaction_commit(&self->producer, err))
 		return false;
 	self->open = false;
@@ -367,7 +376,7 @@ static bool commit(struct sink *sink, const struct sink_position *lanes, uint32_
 	/* what went with a transaction that was aborted goes again, with what settling did to the books */
 	sent = !self->round.sent_again || send_checkpoints(self, lanes, lane_count, &step, err);
 	if (!sent || !seal(self, &step, err)) {
-		self->ready = false;
+		self->ready = !self->open;
 		return false;
 	}
 	kafka_round_clear(&self->round);
