@@ -79,6 +79,9 @@ void dedup_release(struct dedup *dedup, struct dedup_ticket *ticket);
 void dedup_insert(struct dedup *dedup, const struct dedup_key *key, uint64_t tag, int64_t wall_ms);
 /* The same for many; quick where they are sorted by hash. */
 void dedup_insert_many(struct dedup *dedup, const struct dedup_entry *entries, size_t count, int64_t wall_ms);
+/* Moves together, in their order, those of the entries that are known, and returns how many; quick where they are
+ * sorted by hash. */
+size_t dedup_keep_known(struct dedup *dedup, struct dedup_entry *entries, size_t count);
 /* At start: so many keys will come, as far as memory_bytes allows; saves growing step by step. */
 void dedup_expect(struct dedup *dedup, uint64_t count);
 

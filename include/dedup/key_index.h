@@ -4,6 +4,7 @@
 #define HEADGATE_DEDUP_KEY_INDEX_H
 
 #include "dedup/dedup.h"
+#include "journal/journal.h"
 
 /* As it lies in the file, little-endian like the journal. */
 struct key_index_header {
@@ -70,15 +71,18 @@ void key_index_header_close(struct key_index_header *header);
 
 #define KEY_INDEX_MERGE_MAX 16
 
-/* Merges `count` files, at most KEY_INDEX_MERGE_MAX, into a new one at `to` (tmp, synced, renamed, folder synced): each hash and tag once, with its
- * latest expiry; expired ones left out. `pace` is called between pieces; false ends the attempt (UNAVAILABLE). DATA:
- * *bad is the source that is not sound. The sources stay. */
-struct key_index_pace {
-	bool (*call)(void *context);
-	void *context;
+struct key_index_job {
+	const char *const *from;
+	size_t count; /* at most KEY_INDEX_MERGE_MAX */
+	const char *to;
+	int64_t wall_ms;
+	struct dedup *known_to; /* what it does not know is left out; NULL: nothing is */
+	const struct journal_pace *pace;
 };
-MUST_CHECK bool key_index_merge(const char *const *from, size_t count, const char *to, int64_t wall_ms,
-                                const struct key_index_pace *pace, struct key_index_facts *facts, size_t *bad,
+/* Merges files into a new one (tmp, synced, renamed, folder synced): each hash and tag once, with its latest expiry;
+ * expired ones left out. UNAVAILABLE: the pace said to give it up. DATA: *bad is the source that is not sound. The
+ * sources stay. */
+MUST_CHECK bool key_index_merge(const struct key_index_job *job, struct key_index_facts *facts, size_t *bad,
                                 struct error *err);
 
 #endif

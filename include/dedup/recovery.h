@@ -24,7 +24,7 @@ bool dedup_recovery_has_index(void *context, uint32_t lane, const char *file_nam
 /* At the end, after the keeper has stopped. */
 void dedup_recovery_fini(struct dedup_recovery *recovery);
 /* Merges and unlinks indexes. Thread: keeper. */
-void dedup_recovery_tend(void *context, bool (*pace)(void *pace_context), void *pace_context);
+void dedup_recovery_tend(void *context, const struct journal_pace *pace);
 /* Thread: keeper. */
 bool dedup_recovery_write_index(void *context, uint32_t lane, const char *file_path, const char *file_name,
                                 const struct journal_key_entry *entries, size_t count, struct error *err);

@@ -61,6 +61,15 @@ struct journal_key_entry {
 	uint64_t tag;
 };
 
+/* What the keeper gives to longer work of others that it does. */
+struct journal_pace {
+	/* To be called every few milliseconds: does what cannot wait. False: give it up for now. */
+	bool (*go_on)(void *context);
+	/* Do the disk budget and the reserve allow so much more? */
+	bool (*has_room)(void *context, uint64_t bytes);
+	void *context;
+};
+
 struct journal_options {
 	const char *dir; /* the data directory */
 	uint32_t lanes;
@@ -83,9 +92,9 @@ struct journal_options {
 	 * zero left out. NULL: they are not known (a recovered file), read it with journal_scan_file. */
 	bool (*write_index)(void *context, uint32_t lane, const char *file_path, const char *file_name,
 	                    const struct journal_key_entry *entries, size_t count, struct error *err);
-	/* May be NULL: called by the keeper each round, for what is to be done about the indexes. In longer work `pace` is
-	 * called every few milliseconds; false: give it up for now. */
-	void (*tend)(void *context, bool (*pace)(void *pace_context), void *pace_context);
+	/* May be NULL: called by the keeper each round, for what is to be done about the indexes. write_index may be called
+	 * within pace->go_on. */
+	void (*tend)(void *context, const struct journal_pace *pace);
 	const char *dead_letter_dir; /* where the files sink keeps them; NULL: nowhere */
 	void *context;
 };

@@ -17,7 +17,8 @@
 #define SHARD_BYTES ((uint64_t)4 << 20)
 #define FLIGHT_INITIAL 16
 #define PREFETCH_AHEAD 12
-#define FLIGHT_MAX 65536 /* per shard: far beyond what all lanes can hold between two commits */
+#define LOOKUPS_AT_ONCE 16 /* with the mutex held, beside the lanes */
+#define FLIGHT_MAX 65536   /* per shard: far beyond what all lanes can hold between two commits */
 
 /* Reservations are named by index, from 1; 0 ends lists. Each is in two of them: of one event id with ever new content
  * many are in flight at once, so one is found by hash and tag, and whether there is any of the hash by the hash. */
@@ -352,6 +353,24 @@ void dedup_insert_many(struct dedup *dedup, const struct dedup_entry *entries, s
 		}
 		pthread_mutex_unlock(&shard->mutex);
 	}
+}
+
+size_t dedup_keep_known(struct dedup *dedup, struct dedup_entry *entries, size_t count)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < count;) {
+		uint32_t index = shard_of(dedup, &entries[i].key);
+		size_t end = i;
+		struct shard *shard = shard_lock(dedup, index, -1);
+		for (; end < count && end - i < LOOKUPS_AT_ONCE && shard_of(dedup, &entries[end].key) == index; end++)
+			dedup_table_prefetch(&shard->table, &entries[end].key);
+		for (; i < end; i++)
+			if (dedup_table_find(&shard->table, &entries[i].key, entries[i].tag, shard->now) ==
+			    DEDUP_FOUND_SAME)
+				entries[kept++] = entries[i];
+		pthread_mutex_unlock(&shard->mutex);
+	}
+	return kept;
 }
 
 void dedup_expect(struct dedup *dedup, uint64_t count)

@@ -1,9 +1,10 @@
 /* Several key indexes become one. Happy path: the sources are read side by side in small pieces, the least entry goes
- * out, equal ones as one with the latest expiry, expired ones not at all.
+ * out, equal ones as one with the latest expiry, expired ones not at all, nor those that the table has had to forget.
  *
  * Failure modes: a source that is not sound is found out at its end, and the attempt is given up before the new file has
  * its name; so is any other failure, and a stop. A crash before the rename leaves a `.tmp`, which the next start removes;
  * one after it leaves sources whose keys stand in the new file as well: harmless, and merged again. */
+#include <assert.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,7 +35,7 @@ struct merge {
 	bool has_pending;
 	uint64_t offset, synced;
 	struct key_index_census census;
-	const struct key_index_pace *pace;
+	const struct key_index_job *job;
 };
 
 /* False with `err` set: a failure. At the end the source has no entries. */
@@ -43,6 +44,8 @@ static bool refill(struct merge *merge, struct source *source, struct error *err
 	if (source->at < source->count)
 		return true;
 	source->at = 0;
+	if (!merge->job->pace->go_on(merge->job->pace->context))
+		return error_set(err, ERROR_UNAVAILABLE, "stopping");
 	if (!key_index_read(&source->reader, &source->entries, &source->count, err))
 		return false;
 	if (source->count || key_index_is_sound(&source->reader))
@@ -72,6 +75,10 @@ static struct source *least_of(struct merge *merge)
 
 static bool flush(struct merge *merge, struct error *err)
 {
+	if (merge->job->known_to)
+		merge->out_count = dedup_keep_known(merge->job->known_to, merge->out, merge->out_count);
+	for (size_t i = 0; i < merge->out_count; i++)
+		key_index_census_add(&merge->census, key_index_expiry(merge->now, merge->out[i].key.bucket));
 	struct slice bytes = { (const char *)merge->out, merge->out_count * sizeof(*merge->out) };
 	if (!file_write_at(merge->fd, bytes, merge->offset, err))
 		return false;
@@ -84,7 +91,7 @@ static bool flush(struct merge *merge, struct error *err)
 			return error_set_errno(err, "fdatasync");
 		merge->synced = merge->offset;
 	}
-	return merge->pace->call(merge->pace->context) || error_set(err, ERROR_UNAVAILABLE, "stopping");
+	return true;
 }
 
 static bool emit(struct merge *merge, struct error *err)
@@ -93,7 +100,6 @@ static bool emit(struct merge *merge, struct error *err)
 		return true;
 	merge->has_pending = false;
 	merge->out[merge->out_count++] = merge->pending;
-	key_index_census_add(&merge->census, merge->pending_expiry);
 	return merge->out_count < OUT_ENTRIES || flush(merge, err);
 }
 
@@ -129,10 +135,10 @@ static bool merge_all(struct merge *merge, struct error *err)
 	return emit(merge, err) && flush(merge, err);
 }
 
-static bool open_sources(struct merge *merge, const char *const *from, size_t count, struct error *err)
+static bool open_sources(struct merge *merge, struct error *err)
 {
-	for (; merge->source_count < count; merge->source_count++) {
-		if (key_index_open(&merge->sources[merge->source_count].reader, from[merge->source_count], err))
+	for (size_t i = 0; i < merge->job->count; i++, merge->source_count++) {
+		if (key_index_open(&merge->sources[i].reader, merge->job->from[i], err))
 			continue;
 		merge->bad = merge->source_count;
 		return false;
@@ -153,13 +159,14 @@ static bool finish(struct merge *merge, const char *temporary, const char *to, s
 	return file_sync_dir(to, err);
 }
 
-static bool run(struct merge *merge, const char *const *from, size_t count, const char *to, struct error *err)
+static bool run(struct merge *merge, struct error *err)
 {
 	char temporary[1024];
+	const char *to = merge->job->to;
 	int len = snprintf(temporary, sizeof(temporary), "%s.tmp", to);
 	if (len < 0 || (size_t)len >= sizeof(temporary))
 		return error_set(err, ERROR_CONFIG, "the data directory's path is too long");
-	if (!open_sources(merge, from, count, err))
+	if (!open_sources(merge, err))
 		return false;
 	merge->fd = open(temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (merge->fd < 0)
@@ -170,14 +177,12 @@ static bool run(struct merge *merge, const char *const *from, size_t count, cons
 	return ok;
 }
 
-bool key_index_merge(const char *const *from, size_t count, const char *to, int64_t wall_ms,
-                     const struct key_index_pace *pace, struct key_index_facts *facts, size_t *bad, struct error *err)
+bool key_index_merge(const struct key_index_job *job, struct key_index_facts *facts, size_t *bad, struct error *err)
 {
 	struct merge *merge = calloc(1, sizeof(*merge));
 	struct dedup_entry *out = malloc(OUT_ENTRIES * sizeof(*out));
 	bool ok = false;
-	if (count > KEY_INDEX_MERGE_MAX)
-		count = KEY_INDEX_MERGE_MAX;
+	assert(job->count <= KEY_INDEX_MERGE_MAX);
 	if (!merge || !out) {
 		free(merge);
 		free(out);
@@ -185,12 +190,12 @@ bool key_index_merge(const char *const *from, size_t count, const char *to, int6
 	}
 	merge->out = out;
 	merge->fd = -1;
-	merge->pace = pace;
-	merge->now = wall_ms / DEDUP_BUCKET_MS;
-	merge->header.written_ms = wall_ms;
+	merge->job = job;
+	merge->now = job->wall_ms / DEDUP_BUCKET_MS;
+	merge->header.written_ms = job->wall_ms;
 	merge->offset = sizeof(merge->header);
 	if (key_index_census_init(&merge->census, merge->now))
-		ok = run(merge, from, count, to, err);
+		ok = run(merge, err);
 	else
 		error_set(err, ERROR_MEMORY, "merging key indexes");
 	*bad = merge->bad;

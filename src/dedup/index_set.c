@@ -19,6 +19,8 @@
 
 #define PATH_BYTES 640
 #define LOOK_MS 1000
+#define RETRY_MS 10000
+#define RETRY_MOST_MS 600000
 #define FAN_IN 8
 #define SMALLEST_CLASS 4096 /* entries */
 #define MERGED "merged-"
@@ -162,6 +164,7 @@ void index_set_load(struct index_set *set, struct dedup *dedup, int64_t wall_ms,
 			log_warn("dedup_index_folder_unreadable", "errno=%d", errno);
 		return;
 	}
+	set->dedup = dedup;
 	dedup_expect(dedup, list(set, dir));
 	closedir(dir);
 	for (size_t i = set->count; i-- > 0;) {
@@ -196,13 +199,49 @@ static unsigned class_of(const struct index_file *file)
 	return class;
 }
 
+static bool may_merge(const struct index_file *file)
+{
+	return file->is_free && !file->is_apart;
+}
+
+/* The largest, as many as go into one merge. */
+static size_t choose_largest(const struct index_set *set, size_t places[KEY_INDEX_MERGE_MAX])
+{
+	size_t found = 0;
+	for (size_t i = 0; i < set->count; i++) {
+		size_t least = 0;
+		if (!may_merge(&set->files[i]))
+			continue;
+		if (found == KEY_INDEX_MERGE_MAX) {
+			for (size_t k = 1; k < found; k++)
+				if (set->files[places[k]].facts.count < set->files[places[least]].facts.count)
+					least = k;
+			if (set->files[i].facts.count <= set->files[places[least]].facts.count)
+				continue;
+			found--;
+			memmove(&places[least], &places[least + 1], (found - least) * sizeof(*places));
+		}
+		places[found++] = i;
+	}
+	return found;
+}
+
+/* More of what the table has forgotten than of what it knows. Once written anew it is no more than what it knows. */
+static bool is_mostly_forgotten(const struct index_set *set, const struct dedup_stats *table)
+{
+	uint64_t count = 0;
+	for (size_t i = 0; i < set->count; i++)
+		count += may_merge(&set->files[i]) ? set->files[i].facts.count : 0;
+	return table->evicted && count > 2 * table->entries + SMALLEST_CLASS;
+}
+
 /* Files to merge into one; 0: none. Sources are told by place, in growing order. */
 static size_t choose(const struct index_set *set, int64_t now, size_t places[KEY_INDEX_MERGE_MAX])
 {
 	size_t counts[32] = { 0 };
 	for (size_t i = 0; i < set->count; i++) {
 		const struct index_file *file = &set->files[i];
-		if (!file->is_free || file->is_apart)
+		if (!may_merge(file))
 			continue;
 		counts[class_of(file)]++;
 		if (file->facts.half <= now && file->facts.count > SMALLEST_CLASS) {
@@ -213,7 +252,7 @@ static size_t choose(const struct index_set *set, int64_t now, size_t places[KEY
 	for (unsigned class = 0; class < 32; class ++) {
 		size_t found = 0;
 		for (size_t i = 0; counts[class] >= FAN_IN && i < set->count && found < KEY_INDEX_MERGE_MAX; i++)
-			if (set->files[i].is_free && !set->files[i].is_apart && class_of(&set->files[i]) == class)
+			if (may_merge(&set->files[i]) && class_of(&set->files[i]) == class)
 				places[found++] = i;
 		if (found)
 			return found;
@@ -221,8 +260,26 @@ static size_t choose(const struct index_set *set, int64_t now, size_t places[KEY
 	return 0;
 }
 
-static bool merge(struct index_set *set, const size_t *places, size_t count, int64_t wall_ms,
-                  const struct key_index_pace *pace)
+static void put_off(struct index_set *set)
+{
+	int64_t after_ms = set->retry_after_ms ? set->retry_after_ms * 2 : RETRY_MS;
+	set->retry_after_ms = after_ms < RETRY_MOST_MS ? after_ms : RETRY_MOST_MS;
+	set->retry_at_ms = clock_monotonic_ms() + set->retry_after_ms;
+}
+
+static void give_up(struct index_set *set, struct index_file *bad, size_t count, const struct error *err)
+{
+	if (err->code == ERROR_UNAVAILABLE)
+		return;
+	if (err->code == ERROR_DATA)
+		bad->is_apart = true; /* the next attempt goes without it */
+	else
+		put_off(set);
+	log_warn("dedup_merge_failed", "files=%zu error=%s", count, err->message);
+}
+
+static void merge(struct index_set *set, const size_t *places, size_t count, struct dedup *known_to, int64_t wall_ms,
+                  const struct journal_pace *pace)
 {
 	char paths[KEY_INDEX_MERGE_MAX][PATH_BYTES], to[PATH_BYTES], name[INDEX_SET_NAME_BYTES];
 	const char *from[KEY_INDEX_MERGE_MAX];
@@ -235,25 +292,45 @@ static bool merge(struct index_set *set, const size_t *places, size_t count, int
 	}
 	snprintf(name, sizeof name, MERGED "%012" PRIu64 ".idx", set->number + 1);
 	path_of(set, name, to);
-	if (!key_index_merge(from, count, to, wall_ms, pace, &facts, &bad, &err)) {
-		if (err.code == ERROR_DATA)
-			set->files[places[bad]].is_apart = true;
-		if (err.code != ERROR_UNAVAILABLE)
-			log_warn("dedup_merge_failed", "files=%zu error=%s", count, err.message);
-		return false;
+	const struct key_index_job job = { from, count, to, wall_ms, known_to, pace };
+	if (!key_index_merge(&job, &facts, &bad, &err)) {
+		give_up(set, &set->files[places[bad]], count, &err);
+		return;
 	}
+	set->retry_after_ms = 0;
 	set->number++;
 	for (size_t i = count; i-- > 0;)
 		(void)!drop(set, places[i]);
 	index_set_add(set, name, &facts);
 	atomic_fetch_add(&set->merges, 1);
 	log_info("dedup_merged", "files=%zu entries=%" PRIu64, count, facts.count);
-	return true;
 }
 
-void index_set_tend(struct index_set *set, int64_t wall_ms, const struct key_index_pace *pace)
+static bool has_room(const struct index_set *set, const size_t *places, size_t count, uint64_t entries_most,
+                     const struct journal_pace *pace)
 {
-	size_t places[KEY_INDEX_MERGE_MAX], count;
+	uint64_t entries = 0;
+	for (size_t i = 0; i < count; i++)
+		entries += set->files[places[i]].facts.count;
+	entries = entries < entries_most ? entries : entries_most;
+	return pace->has_room(pace->context, sizeof(struct key_index_header) + entries * sizeof(struct dedup_entry));
+}
+
+static void merge_once(struct index_set *set, int64_t wall_ms, const struct journal_pace *pace)
+{
+	struct dedup_stats table = { 0 };
+	size_t places[KEY_INDEX_MERGE_MAX];
+	if (set->dedup)
+		dedup_stats(set->dedup, &table);
+	struct dedup *known_to = table.evicted ? set->dedup : NULL;
+	size_t count = is_mostly_forgotten(set, &table) ? choose_largest(set, places)
+	                                                : choose(set, wall_ms / DEDUP_BUCKET_MS, places);
+	if (count && has_room(set, places, count, known_to ? table.entries : UINT64_MAX, pace))
+		merge(set, places, count, known_to, wall_ms, pace);
+}
+
+void index_set_tend(struct index_set *set, int64_t wall_ms, const struct journal_pace *pace)
+{
 	int64_t now_ms = clock_monotonic_ms();
 	if (set->looked_ms && now_ms - set->looked_ms < LOOK_MS)
 		return;
@@ -262,6 +339,6 @@ void index_set_tend(struct index_set *set, int64_t wall_ms, const struct key_ind
 		if (!set->files[i].is_free)
 			set->files[i].is_free = journal_file_is_gone(set, set->files[i].name);
 	drop_expired(set, wall_ms);
-	while ((count = choose(set, wall_ms / DEDUP_BUCKET_MS, places)) && merge(set, places, count, wall_ms, pace))
-		;
+	if (now_ms >= set->retry_at_ms)
+		merge_once(set, wall_ms, pace);
 }

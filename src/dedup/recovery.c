@@ -74,12 +74,11 @@ void dedup_recovery_load(void *context)
 	index_set_load(&recovery->indexes, recovery->dedup, clock_wall_ms(), note_unread, recovery);
 }
 
-void dedup_recovery_tend(void *context, bool (*pace)(void *pace_context), void *pace_context)
+void dedup_recovery_tend(void *context, const struct journal_pace *pace)
 {
 	struct dedup_recovery *recovery = context;
-	const struct key_index_pace own = { pace, pace_context };
 	assert(recovery->loaded); /* before that nothing is known of the files */
-	index_set_tend(&recovery->indexes, clock_wall_ms(), &own);
+	index_set_tend(&recovery->indexes, clock_wall_ms(), pace);
 }
 
 static struct dedup_entry entry_of(const uint8_t key[16], uint64_t tag)

@@ -358,16 +358,6 @@ void journal_measure(struct journal *journal)
 
 /* ---- the thread ---- */
 
-/* What may not wait while the indexes are tended. */
-static bool go_on_meanwhile(void *context)
-{
-	struct journal *journal = context;
-	for (uint32_t i = 0; i < journal->options.lanes && !atomic_load(&journal->failed); i++)
-		prepare_next(&journal->lanes[i]);
-	decide_all(journal);
-	return keep_pace(journal);
-}
-
 /* What is to be erased may stand in spares as well. */
 static void scrub_spares(struct journal *journal)
 {
@@ -379,7 +369,7 @@ static void scrub_spares(struct journal *journal)
 	atomic_store(&journal->scrubs_done, wanted);
 }
 
-static void do_chores(struct journal *journal, int64_t *measured_ms)
+static void do_chores(struct journal *journal)
 {
 	sync_all(journal);
 	scrub_spares(journal);
@@ -392,21 +382,56 @@ static void do_chores(struct journal *journal, int64_t *measured_ms)
 	}
 	freed = release_covered(journal) || freed;
 	int64_t now_ms = clock_monotonic_ms();
-	if (freed || now_ms - *measured_ms >= MEASURE_MS) {
+	if (freed || now_ms - journal->measured_ms >= MEASURE_MS) {
 		journal_measure(journal);
-		*measured_ms = now_ms;
+		journal->measured_ms = now_ms;
 	}
 	if (!atomic_load(&journal->failed))
 		for (uint32_t i = 0; i < journal->options.lanes; i++)
 			prepare_next(&journal->lanes[i]);
 	decide_all(journal);
-	if (journal->options.tend)
-		journal->options.tend(journal->options.context, go_on_meanwhile, journal);
+	journal->chores_done_ms = clock_monotonic_ms();
 }
 
-static bool wait_for_chores(struct journal *journal, int64_t wait_ms)
+static int64_t interval_ms(const struct journal *journal)
+{
+	uint32_t sync_ms = journal->options.sync_interval_ms;
+	if (journal->options.sync_on_commit || sync_ms >= IDLE_MS)
+		return IDLE_MS;
+	return sync_ms ? sync_ms : 1;
+}
+
+/* While the indexes are tended the chores come as often as ever. */
+static bool go_on_meanwhile(void *context)
+{
+	struct journal *journal = context;
+	pthread_mutex_lock(&journal->keeper_mutex);
+	bool wanted = journal->chores, stop = journal->stop;
+	journal->chores = false;
+	pthread_mutex_unlock(&journal->keeper_mutex);
+	if (stop)
+		return false;
+	if (wanted || clock_monotonic_ms() - journal->chores_done_ms >= interval_ms(journal))
+		do_chores(journal);
+	return true;
+}
+
+static bool has_room(void *context, uint64_t bytes)
+{
+	return journal_can_grow(context, bytes);
+}
+
+static void tend(struct journal *journal)
+{
+	const struct journal_pace pace = { go_on_meanwhile, has_room, journal };
+	if (journal->options.tend)
+		journal->options.tend(journal->options.context, &pace);
+}
+
+static bool wait_for_chores(struct journal *journal)
 {
 	struct timespec until;
+	int64_t wait_ms = interval_ms(journal);
 	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += wait_ms / 1000;
 	until.tv_nsec += (wait_ms % 1000) * 1000000;
@@ -429,13 +454,11 @@ static void *run_keeper(void *argument)
 	struct journal *journal = argument;
 	metrics_register_thread();
 	pthread_setname_np(pthread_self(), "keeper");
-	int64_t measured_ms = clock_monotonic_ms();
-	int64_t wait_ms = IDLE_MS;
-	if (!journal->options.sync_on_commit && journal->options.sync_interval_ms < IDLE_MS)
-		wait_ms = journal->options.sync_interval_ms ? journal->options.sync_interval_ms : 1;
-	do
-		do_chores(journal, &measured_ms);
-	while (wait_for_chores(journal, wait_ms));
+	journal->measured_ms = clock_monotonic_ms();
+	do {
+		do_chores(journal);
+		tend(journal);
+	} while (wait_for_chores(journal));
 	sync_all(journal);
 	return NULL;
 }

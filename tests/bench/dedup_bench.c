@@ -99,7 +99,7 @@ static void load(const char *dir, int64_t now_ms)
 
 static void merge(const char *dir, int64_t now_ms)
 {
-	const struct key_index_pace pace = { go_on, NULL };
+	const struct journal_pace pace = { .go_on = go_on };
 	struct key_index_facts facts;
 	struct error err = { 0 };
 	char paths[8][256], to[256];
@@ -111,7 +111,8 @@ static void merge(const char *dir, int64_t now_ms)
 	}
 	snprintf(to, sizeof(to), "%s/dedup/merged-99.idx", dir);
 	int64_t begun_us = clock_monotonic_us();
-	if (!key_index_merge(from, 8, to, now_ms, &pace, &facts, &bad, &err))
+	const struct key_index_job job = { from, 8, to, now_ms, NULL, &pace };
+	if (!key_index_merge(&job, &facts, &bad, &err))
 		die(&err);
 	printf("figure dedup_merge_4m_keys %lld ms\n", (long long)(clock_monotonic_us() - begun_us) / 1000);
 }

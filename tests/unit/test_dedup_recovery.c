@@ -103,6 +103,7 @@ struct world {
 	struct dedup *dedup;
 	struct index_set set;
 	int paces, give_up_at; /* 0: never */
+	uint64_t room, asked;  /* bytes */
 };
 
 static int world_setup(void **state)
@@ -113,6 +114,7 @@ static int world_setup(void **state)
 	*state = world;
 	snprintf(world->dir, sizeof(world->dir), "/tmp/headgate-dedup-XXXXXX");
 	world->dedup = dedup_create(&options, &err);
+	world->room = UINT64_MAX;
 	if (!world->dedup || !mkdtemp(world->dir) || !index_set_init(&world->set, world->dir, &err))
 		return -1;
 	return mkdir(world->set.dir, 0700);
@@ -134,6 +136,13 @@ static bool pace(void *context)
 {
 	struct world *world = context;
 	return ++world->paces != world->give_up_at;
+}
+
+static bool has_room(void *context, uint64_t bytes)
+{
+	struct world *world = context;
+	world->asked = bytes;
+	return bytes <= world->room;
 }
 
 static struct dedup_entry entry_of(struct world *world, int file, int n, int64_t at_ms)
@@ -162,7 +171,7 @@ static void write_file(struct world *world, int number, int64_t at_ms)
 
 static void tend(struct world *world, int64_t at_ms)
 {
-	const struct key_index_pace own = { pace, world };
+	const struct journal_pace own = { pace, has_room, world };
 	world->set.looked_ms = 0;
 	index_set_tend(&world->set, at_ms, &own);
 }
@@ -186,9 +195,9 @@ static int files_on_disk(struct world *world)
 }
 
 /* A new table from what lies on the disk; returns how many files could not be used. */
-static int load_anew(struct world *world, int64_t at_ms)
+static int load_into(struct world *world, uint64_t memory_bytes, int64_t at_ms)
 {
-	const struct dedup_options options = { .memory_bytes = 64 << 20, .bucket_ms = DEDUP_BUCKET_MS };
+	const struct dedup_options options = { .memory_bytes = memory_bytes, .bucket_ms = DEDUP_BUCKET_MS };
 	struct error err = { 0 };
 	int unread = 0;
 	index_set_fini(&world->set);
@@ -197,6 +206,11 @@ static int load_anew(struct world *world, int64_t at_ms)
 	assert_true(world->dedup && index_set_init(&world->set, world->dir, &err));
 	index_set_load(&world->set, world->dedup, at_ms, on_unread, &unread);
 	return unread;
+}
+
+static int load_anew(struct world *world, int64_t at_ms)
+{
+	return load_into(world, 64 << 20, at_ms);
 }
 
 static bool is_known(struct world *world, const struct dedup_entry *entry, int64_t at_ms)
@@ -312,6 +326,95 @@ static void test_damage_is_survived(void **state)
 	assert_int_equal(unknown, 1);
 }
 
+static uint64_t entries_on_disk(struct world *world)
+{
+	return (atomic_load(&world->set.bytes) - 32 * atomic_load(&world->set.file_count)) / 24;
+}
+
+/* What the table had to forget does not stay on the disk, to be forgotten again by each start; what it knows does. */
+static void test_forgotten_keys_leave_the_disk(void **state)
+{
+	enum { FILES = 320 };
+	struct world *world = *state;
+	int64_t now_ms = clock_wall_ms();
+	struct dedup_stats before, after;
+	for (int file = 0; file < FILES; file++)
+		write_file(world, file, now_ms);
+	for (int turn = 0; turn < FILES / 8; turn++)
+		tend(world, now_ms);
+	assert_int_equal(entries_on_disk(world), FILES * KEYS_A_FILE);
+	load_into(world, 1 << 20, now_ms);
+	dedup_stats(world->dedup, &before);
+	assert_true(before.evicted > 4 * before.entries);
+	for (int turn = 0; turn < FILES / 8; turn++)
+		tend(world, now_ms);
+	assert_in_range(entries_on_disk(world), before.entries, 2 * before.entries + 4096);
+	uint64_t merges = atomic_load(&world->set.merges);
+	tend(world, now_ms);
+	assert_int_equal(atomic_load(&world->set.merges), merges); /* not again and again */
+	load_into(world, 1 << 20, now_ms);
+	dedup_stats(world->dedup, &after);
+	assert_int_equal(after.entries + after.evicted, entries_on_disk(world));
+	assert_in_range(after.entries, before.entries / 8 * 7, before.entries);
+}
+
+/* A merge waits for room that the journal would not get else, and one that fails is not tried again at once. */
+static void test_a_merge_needs_room(void **state)
+{
+	struct world *world = *state;
+	int64_t now_ms = clock_wall_ms();
+	char command[128];
+	for (int file = 0; file < 8; file++)
+		write_file(world, file, now_ms);
+	world->room = 8 * KEYS_A_FILE * 24;
+	tend(world, now_ms);
+	assert_int_equal(world->asked, 32 + 8 * KEYS_A_FILE * 24);
+	assert_int_equal(world->paces, 0);
+	world->room = world->asked;
+	snprintf(command, sizeof(command), "mkdir '%s/dedup/merged-000000000001.idx.tmp'", world->dir);
+	assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c) */
+	world->asked = 0;
+	tend(world, now_ms); /* fails: there is something in its way */
+	assert_true(world->asked > 0);
+	int64_t wait_ms = world->set.retry_at_ms - clock_monotonic_ms();
+	assert_in_range(wait_ms, 5000, 10000);
+	snprintf(command, sizeof(command), "rmdir '%s/dedup/merged-000000000001.idx.tmp'", world->dir);
+	assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c) */
+	world->asked = 0;
+	tend(world, now_ms);
+	assert_int_equal(world->asked, 0);
+	world->set.retry_at_ms = clock_monotonic_ms();
+	tend(world, now_ms);
+	assert_int_equal(atomic_load(&world->set.merges), 1);
+	assert_int_equal(files_on_disk(world), 1);
+}
+
+/* Where nothing is written out the pace is kept as well. */
+static void test_expired_stretches_keep_the_pace(void **state)
+{
+	enum { COUNT = 100000 };
+	struct world *world = *state;
+	int64_t now_ms = clock_wall_ms();
+	struct dedup_entry *entries = calloc(COUNT, sizeof(*entries));
+	struct key_index_facts facts;
+	struct error err = { 0 };
+	char from[128], to[128];
+	size_t bad;
+	assert_non_null(entries);
+	for (int n = 0; n < COUNT; n++)
+		entries[n] = entry_of(world, 1, 2 * n, now_ms);
+	snprintf(from, sizeof(from), "%s/dedup/merged-1.idx", world->dir);
+	snprintf(to, sizeof(to), "%s/dedup/merged-2.idx", world->dir);
+	assert_true(key_index_write(from, entries, COUNT, &facts, &err));
+	const struct journal_pace own = { pace, has_room, world };
+	const char *const sources[] = { from };
+	const struct key_index_job job = { sources, 1, to, now_ms + 2 * DAY_MS, NULL, &own };
+	assert_true(key_index_merge(&job, &facts, &bad, &err));
+	assert_int_equal(facts.count, 0);
+	assert_in_range(world->paces, COUNT / 16384, COUNT);
+	free(entries);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -320,6 +423,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_forty_days_of_purchases, world_setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_an_end_at_any_point, world_setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_damage_is_survived, world_setup, world_teardown),
+		cmocka_unit_test_setup_teardown(test_forgotten_keys_leave_the_disk, world_setup, world_teardown),
+		cmocka_unit_test_setup_teardown(test_a_merge_needs_room, world_setup, world_teardown),
+		cmocka_unit_test_setup_teardown(test_expired_stretches_keep_the_pace, world_setup, world_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

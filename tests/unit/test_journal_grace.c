@@ -172,6 +172,39 @@ static void test_dead_letters_of_copies_hold_no_room(void **state)
 	fixture_fini(&f);
 }
 
+static _Atomic int tending; /* 1: within it, 2: to end */
+
+static void tend_long(void *context, const struct journal_pace *pace)
+{
+	(void)context;
+	if (atomic_load(&tending) == 2)
+		return;
+	atomic_store(&tending, 1);
+	while (atomic_load(&tending) == 1 && pace->go_on(pace->context))
+		fixture_pause();
+}
+
+/* Tending the indexes may take minutes: meanwhile what the sink has goes, and the room comes back. */
+static void test_released_while_indexes_are_tended(void **state)
+{
+	(void)state;
+	struct fixture f;
+	fixture_init(&f, SCRATCH);
+	f.options.tend = tend_long;
+	fixture_open(&f);
+	int64_t deadline = fixture_deadline();
+	while (!atomic_load(&tending) && clock_monotonic_ms() < deadline)
+		fixture_pause();
+	fixture_write(&f, 0, 300, 1000);
+	assert_true(fixture_files(&f, 0, 0, NULL) > 4);
+	cover(&f, 0);
+	while (fixture_stats(&f).files > 1 && clock_monotonic_ms() < deadline)
+		fixture_pause();
+	assert_int_equal(fixture_stats(&f).files, 1);
+	assert_int_equal(atomic_exchange(&tending, 2), 1);
+	fixture_fini(&f);
+}
+
 int main(void)
 {
 	metrics_register_thread();
@@ -180,6 +213,7 @@ int main(void)
 		cmocka_unit_test(test_gives_way),
 		cmocka_unit_test(test_oldest_first_over_lanes),
 		cmocka_unit_test(test_dead_letters_of_copies_hold_no_room),
+		cmocka_unit_test(test_released_while_indexes_are_tended),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
