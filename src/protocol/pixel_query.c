@@ -1,5 +1,5 @@
 /* The query becomes a tree of names, the tree a JSON text, and the text goes the way of every event. A container whose
- * names are exactly 0 … n-1 is an array. Conflicts (a=1&a.b=2, or the same key twice) refuse the event. */
+ * names are exactly 0 … n-1, in any order, is an array. Conflicts (a=1&a.b=2, or the same key twice) refuse the event. */
 #include "protocol/pixel_query.h"
 
 #include "base/percent.h"
@@ -16,7 +16,8 @@ struct branch {
 };
 
 struct typing {
-	const struct schema *properties; /* NULL: event not in the catalog */
+	const struct schema *properties;     /* NULL: event not in the catalog */
+	const struct schema *context, *user; /* NULL: the catalog has none */
 	struct slice steps[STEPS_MAX];
 	size_t depth;
 };
@@ -71,14 +72,22 @@ static struct slice branch_value(const struct branch *root, struct slice name)
 	return SLICE_NONE;
 }
 
-static bool is_array(const struct branch *branch)
+/* An array's elements by index; NULL: it is none. Names differ, so n of them below n are all of 0 … n-1. */
+static const struct branch **find_elements(const struct branch *branch, struct arena *arena)
 {
-	uint64_t index = 0, number;
-	for (const struct branch *child = branch->children; child; child = child->next, index++)
-		if (!slice_to_u64(child->name, &number) || number != index ||
+	uint64_t index;
+	const struct branch **elements = NULL;
+	for (const struct branch *child = branch->children; child; child = child->next) {
+		if (!slice_to_u64(child->name, &index) || index >= branch->count ||
 		    (child->name.len > 1 && child->name.at[0] == '0'))
-			return false;
-	return branch->count > 0;
+			return NULL;
+		if (!elements)
+			elements = arena_array(arena, branch->count, sizeof *elements);
+		if (!elements)
+			return NULL;
+		elements[index] = child;
+	}
+	return elements;
 }
 
 static bool is_digits(struct slice s)
@@ -106,9 +115,12 @@ static enum schema_want wanted(const struct typing *typing)
 		return SCHEMA_WANT_BOOLEAN;
 	if (typing->depth == 2 && slice_equal(typing->steps[0], SLICE("consent")))
 		return SCHEMA_WANT_BOOLEAN; /* purposes may be true or false there */
-	if (typing->properties && typing->depth > 1 && slice_equal(typing->steps[0], SLICE("properties")))
-		return schema_want_at(typing->properties, typing->steps + 1, typing->depth - 1);
-	return SCHEMA_WANT_STRING;
+	const struct schema *schema = typing->depth < 2                                    ? NULL
+	                              : slice_equal(typing->steps[0], SLICE("properties")) ? typing->properties
+	                              : slice_equal(typing->steps[0], SLICE("context"))    ? typing->context
+	                              : slice_equal(typing->steps[0], SLICE("user"))       ? typing->user
+	                                                                                   : NULL;
+	return schema ? schema_want_at(schema, typing->steps + 1, typing->depth - 1) : SCHEMA_WANT_STRING;
 }
 
 static void put_value(struct buffer *out, struct slice value, const struct typing *typing, struct arena *arena)
@@ -127,26 +139,36 @@ static void put_value(struct buffer *out, struct slice value, const struct typin
 		json_write_string(out, value);
 }
 
+static void put_branch(struct buffer *out, const struct branch *branch, struct typing *typing, struct arena *arena);
+
+static void put_child(struct buffer *out, const struct branch *child, struct typing *typing, struct arena *arena)
+{
+	typing->steps[typing->depth++] = child->name;
+	put_branch(out, child, typing, arena);
+	typing->depth--;
+}
+
 static void put_branch(struct buffer *out, const struct branch *branch, struct typing *typing, struct arena *arena)
 {
 	if (branch->is_leaf) {
 		put_value(out, branch->value, typing, arena);
 		return;
 	}
-	bool array = typing->depth > 0 && is_array(branch);
-	buffer_append_char(out, array ? '[' : '{');
-	for (const struct branch *child = branch->children; child; child = child->next) {
+	const struct branch **elements = typing->depth > 0 ? find_elements(branch, arena) : NULL;
+	buffer_append_char(out, elements ? '[' : '{');
+	for (uint32_t i = 0; elements && i < branch->count; i++) {
+		if (i)
+			buffer_append_char(out, ',');
+		put_child(out, elements[i], typing, arena);
+	}
+	for (const struct branch *child = branch->children; !elements && child; child = child->next) {
 		if (child != branch->children)
 			buffer_append_char(out, ',');
-		if (!array) {
-			json_write_string(out, child->name);
-			buffer_append_char(out, ':');
-		}
-		typing->steps[typing->depth++] = child->name;
-		put_branch(out, child, typing, arena);
-		typing->depth--;
+		json_write_string(out, child->name);
+		buffer_append_char(out, ':');
+		put_child(out, child, typing, arena);
 	}
-	buffer_append_char(out, array ? ']' : '}');
+	buffer_append_char(out, elements ? ']' : '}');
 }
 
 enum pixel_query_result pixel_query_to_json(struct slice query, uint32_t arguments_max, const struct catalog *cat,
@@ -173,7 +195,7 @@ enum pixel_query_result pixel_query_to_json(struct slice query, uint32_t argumen
 		if (result != PIXEL_QUERY_OK)
 			return result;
 	}
-	struct typing typing = { 0 };
+	struct typing typing = { .context = catalog_context(cat), .user = catalog_user(cat) };
 	const struct event_schema *schema = NULL;
 	if (catalog_find(cat, branch_value(&root, SLICE("event")), branch_value(&root, SLICE("version")), &schema) ==
 	    CATALOG_FOUND)

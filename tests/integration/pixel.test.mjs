@@ -42,6 +42,30 @@ test('the catalog says what is a number; everything else stays a string', async 
 	assert.deepEqual(line.properties, { order_id: '12345', currency: 'EUR', value: 20.5, items: [{ product_id: '77', price: 10.25, quantity: 2 }, { product_id: 'b', price: 0, quantity: 1 }] });
 });
 
+test('context and user have types of their own, and are known for every event', async () => {
+	const id = uniqueId();
+	isGif(await pixel({ key: 'dev', event: 'page_view', event_id: id, 'context.internal': 'true', 'context.bot': 'false', 'context.screen.width': '1920', 'user.name': 'true', 'properties.note': 'true' }), 200);
+	const line = await stored(id);
+	assert.ok(line, 'accepted');
+	assert.deepEqual([line.context.internal, line.context.bot, line.context.screen, line.properties], [true, undefined, { width: '1920' }, { note: 'true' }]);
+});
+
+test('the elements of an array come in any order', async () => {
+	const keys = Array.from({ length: 12 }, (_, i) => `${i}`);
+	const send = async (order) => {
+		const id = uniqueId();
+		const params = [['key', 'dev'], ['event', 'page_view'], ['event_id', id], ...order.map((k) => [`properties.own.${k}`, `v${k}`])];
+		isGif(await pixel(new URLSearchParams(params)), 200);
+		return (await stored(id)).properties.own;
+	};
+	const values = keys.map((k) => `v${k}`);
+	assert.deepEqual(await send([...keys].sort()), values);
+	assert.deepEqual(await send([...keys].reverse()), values);
+	assert.deepEqual(await send(['1', '2']), { 1: 'v1', 2: 'v2' }, 'no array: it does not begin at 0');
+	assert.deepEqual(await send(['0', '2']), { 0: 'v0', 2: 'v2' });
+	assert.deepEqual(await send(['0', '01']), { '0': 'v0', '01': 'v01' });
+});
+
 test('data= carries base64url JSON', async () => {
 	const id = uniqueId();
 	const data = Buffer.from(JSON.stringify({ event: 'page_view', event_id: id, properties: { a: 'ü>?' } })).toString('base64url');

@@ -186,8 +186,11 @@ static void test_pixel_query(void **state)
 	pixel("a.b=2&a=1", PROTOCOL_MALFORMED, NULL);
 	pixel("a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q=1", PROTOCOL_MALFORMED, NULL);
 	pixel("a=1&b=1&c=1&d=1&e=1&f=1&g=1&h=1&i=1&j=1&k=1&l=1&m=1&n=1&o=1&p=1&q=1", PROTOCOL_MALFORMED, NULL);
-	/* not consecutive: an object */
-	pixel("x.1=a&x.0=b", PROTOCOL_OK, "{\"x\":{\"1\":\"a\",\"0\":\"b\"}}");
+	pixel("x.1=a&x.0=b", PROTOCOL_OK, "{\"x\":[\"b\",\"a\"]}");
+	pixel("x.2=c&x.0=a&x.1.0=b", PROTOCOL_OK, "{\"x\":[\"a\",[\"b\"],\"c\"]}");
+	/* not all of 0 … n-1: an object */
+	pixel("x.2=a&x.0=b", PROTOCOL_OK, "{\"x\":{\"2\":\"a\",\"0\":\"b\"}}");
+	pixel("x.0=a&x.01=b", PROTOCOL_OK, "{\"x\":{\"0\":\"a\",\"01\":\"b\"}}");
 }
 
 static void test_pixel_data(void **state)
