@@ -12,6 +12,7 @@ struct command_line {
 	struct config_options config; /* --config, --data-dir, --listen, --admin */
 	struct {
 		const char *schema; /* NULL: events against the catalog */
+		const char *source; /* whose rules; NULL: the first one's */
 		const char *maps[COMMAND_MAPS_MAX];
 		size_t maps_count;
 		bool assert_format;

@@ -78,7 +78,7 @@ void pipeline_post(struct pipeline *pipeline, struct errand *errand);
 void pipeline_answer(struct request *req, struct protocol_answer *out);
 
 /* `headgate validate`: the verdict of one event line without journal and dedup, as one JSON object of the answer's
- * `events` entries; true if it would be accepted. Source: the config's first, or `source`. */
+ * `events` entries; false if it would be refused. */
 bool pipeline_judge(struct snapshot *snap, const struct source *source, struct slice event, uint32_t index,
                     struct arena *arena, struct buffer *out);
 

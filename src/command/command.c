@@ -32,6 +32,8 @@ static const struct option options[] = {
 	  NULL },
 	{ "--listen", "ADDR:PORT", "public listener; port 0: any", offsetof(struct command_line, config.listen), NULL },
 	{ "--admin", "ADDR:PORT", "admin listener; port 0: any", offsetof(struct command_line, config.admin), NULL },
+	{ "--source", "NAME", "validate: by the rules of this source; default: the first one",
+	  offsetof(struct command_line, validate.source), "validate" },
 	{ "--schema", "FILE", "validate: documents against this schema, by the standard's rules",
 	  offsetof(struct command_line, validate.schema), "validate" },
 	{ "--map", "URI=DIR", "validate: references that begin with URI are read from DIR",

@@ -13,6 +13,7 @@
 
 struct validation {
 	struct snapshot *snap;
+	const struct source *source;
 	FILE *file;
 	const char *name;
 	uint32_t refused;
@@ -21,8 +22,16 @@ struct validation {
 static void judge_line(void *context, struct slice line, uint32_t index, struct arena *arena, struct buffer *out)
 {
 	struct validation *run = context;
-	if (!pipeline_judge(run->snap, &run->snap->cfg->sources[0], line, index, arena, out))
+	if (!pipeline_judge(run->snap, run->source, line, index, arena, out))
 		run->refused++;
+}
+
+static const struct source *find_source(const struct config *cfg, const char *name)
+{
+	for (size_t i = 0; i < cfg->sources_count; i++)
+		if (!name || slice_equal(cfg->sources[i].name, slice_of(name)))
+			return &cfg->sources[i];
+	return NULL;
 }
 
 int command_validate(const struct command_line *line)
@@ -30,6 +39,8 @@ int command_validate(const struct command_line *line)
 	struct error err = { 0 };
 	struct validation run = { .name = line->arguments[0] };
 	bool is_stdin = strcmp(run.name, "-") == 0;
+	if (line->validate.schema && line->validate.source)
+		return command_usage("--source goes with events, not with --schema");
 	if (line->validate.schema)
 		return command_validate_schema(line);
 	if (line->validate.maps_count || line->validate.assert_format)
@@ -39,6 +50,11 @@ int command_validate(const struct command_line *line)
 	run.snap = cfg ? snapshot_load(cfg, &err) : NULL;
 	if (!run.snap)
 		return command_fail(&err);
+	run.source = find_source(run.snap->cfg, line->validate.source);
+	if (!run.source) {
+		snapshot_release(&run.snap);
+		return command_usage("no source is named %s", line->validate.source);
+	}
 	run.file = is_stdin ? stdin : fopen(run.name, "re");
 	bool ok = run.file ? judge_lines(run.file, run.name, JUDGE_MEMORY_BYTES, judge_line, &run, &err)
 	                   : error_set_errno(&err, "%s", run.name);

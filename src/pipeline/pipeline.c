@@ -437,5 +437,5 @@ bool pipeline_judge(struct snapshot *snap, const struct source *source, struct s
 	if (ev->verdict == VERDICT_PENDING)
 		ev->verdict = VERDICT_ACCEPTED;
 	native_answer_entry(ev, out);
-	return ev->verdict == VERDICT_ACCEPTED;
+	return ev->verdict != VERDICT_REJECTED;
 }

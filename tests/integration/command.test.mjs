@@ -76,6 +76,19 @@ test('validate: verdicts as NDJSON, exit 1 if any is refused', async (t) => {
 	assert.ok(JSON.stringify(verdicts[1]).includes('/properties/value'));
 });
 
+test('validate judges by the source that is named; what consent drops is not refused', async (t) => {
+	const hg = await headgate(t, { config: { sources: { dropping: { kind: 'app', keys: ['dropping-key'], consent_defaults: { analytics: 'denied', ads: 'denied' }, denied_events: 'dropped' } } } });
+	const judge = (options, event) => run(['validate', ...configOf(hg), ...options, '-'], { input: `${JSON.stringify(event)}\n` });
+	const event = { ...pageView(), event_id: 'order-1' };
+	const dropped = await judge(['--source', 'dropping'], event);
+	assert.deepEqual([dropped.code, JSON.parse(dropped.stdout).status, JSON.parse(dropped.stdout).event_id], [0, 'dropped', 'order-1'], dropped.stderr);
+	assert.equal(JSON.parse((await judge([], event)).stdout).status, 'accepted');
+	const refused = await judge(['--source', 'dropping'], { event: 'nope', event_id: 'order-2' });
+	assert.deepEqual([refused.code, JSON.parse(refused.stdout).event_id, JSON.parse(refused.stdout).client_event_id], [1, 'order-2', undefined]);
+	assert.equal((await judge(['--source', 'nobody'], event)).code, 64);
+	assert.equal((await run(['validate', '--source', 'dev', '--schema', 'x.json', '-'])).code, 64);
+});
+
 test('validate --schema: any schema, any documents, by the rules of JSON Schema', async () => {
 	const schema = join(dir, 'order.json');
 	mkdirSync(join(dir, 'shared', 'parts'), { recursive: true });
