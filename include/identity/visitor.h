@@ -27,7 +27,7 @@ struct visitor_context {
 	const struct source *source;
 	const struct event_connection *connection;
 	const struct cookies_keys *keys;
-	const struct visitor_series *series;
+	const struct visitor_series *series; /* NULL: nothing is counted */
 	struct arena *arena;
 	int64_t now_ms;
 };

@@ -40,7 +40,8 @@ void visitor_series_init(struct visitor_series *series)
 
 static void count(const struct visitor_context *context, enum visitor_cookie cookie, enum visitor_outcome outcome)
 {
-	metrics_add(context->series->at[cookie][outcome], 1);
+	if (context->series)
+		metrics_add(context->series->at[cookie][outcome], 1);
 }
 
 /* What is signed: which cookie it is, whose it is (empty for the id itself), its own id, its state. */

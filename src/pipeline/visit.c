@@ -30,7 +30,7 @@ static bool takes_cookies(const struct request *req)
 
 struct visitor *visit_begin(const struct request *req)
 {
-	if (!takes_cookies(req) || req->route->dry)
+	if (!takes_cookies(req))
 		return NULL;
 	return arena_zalloc(req->arena, sizeof(struct visitor));
 }
@@ -41,7 +41,7 @@ struct visitor_context visit_context(const struct visits *visits, const struct r
 		                          .source = req->source,
 		                          .connection = &req->connection,
 		                          .keys = &visits->keys,
-		                          .series = &visits->series,
+		                          .series = req->route->dry ? NULL : &visits->series,
 		                          .arena = req->arena,
 		                          .now_ms = req->received_ms };
 }
@@ -105,13 +105,13 @@ static void tell_ids(const struct request *req, struct visitor_answer *out)
 
 void visit_answer(const struct visits *visits, struct request *req)
 {
-	if (req->source->kind == SOURCE_SERVER || req->route->dry || req->verdicts.result != PROTOCOL_OK)
+	if (req->source->kind == SOURCE_SERVER || req->verdicts.result != PROTOCOL_OK)
 		return;
 	const struct event *update = find_update(req);
 	bool is_refused = update && state_of_id(update) == CONSENT_DENIED;
 	if (!is_refused)
 		tell_ids(req, &req->identity);
-	if (!req->visitor)
+	if (!req->visitor || req->route->dry)
 		return;
 	const struct visitor_context context = visit_context(visits, req);
 	if (!is_refused)

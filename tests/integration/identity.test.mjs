@@ -104,10 +104,15 @@ test('events of one request share one visit, and its begin stands on the first t
 test('what is not accepted sets nothing: duplicates, refusals, dry runs, unreadable bodies', async () => {
 	const event = view();
 	await hg.post(event);
-	for (const [body, path] of [[event], [view({ version: '9' })], [[view({ version: '9' }), event]], ['{"event":'], [view(), '/v1/validate']]) {
-		const answer = await hg.post(body, path && { path });
+	for (const body of [event, view({ version: '9' }), [view({ version: '9' }), event], '{"event":']) {
+		const answer = await hg.post(body);
 		assert.deepEqual([answer.headers['set-cookie'], answer.json.ids], [undefined, undefined], answer.text);
 	}
+	const counted = async () => (await hg.metrics()).get('headgate_cookies_total');
+	const before = await counted();
+	const dry = await hg.post(view(), { path: '/v1/validate', headers: { cookie: 'hg_id=forged' } });
+	assert.deepEqual([dry.headers['set-cookie'], Object.keys(dry.json.ids)], [undefined, ['anonymous_id', 'session_id']], 'a trial tells what an answer would');
+	assert.equal(await counted(), before);
 });
 
 test('a picture sets cookies too', async () => {
