@@ -15,7 +15,6 @@ struct statements {
 	uint32_t gpp_sid; /* 1 << section id */
 	int64_t time_ms;  /* of the purposes; 0: not dated */
 	bool time_is_absurd;
-	uint32_t time_number; /* node of the time, if it came as epoch milliseconds; 0: it did not */
 };
 
 /* Violations are added to the event. False after arena overflow. */

@@ -1,12 +1,31 @@
 /* What the person allowed, in the canonical event: the outcome per purpose, what decided it, and the statements. */
 #include "event/canonical.h"
 
+#include "base/clock.h"
+
 static bool is_purpose(const struct event *ev, const struct json_doc *doc, uint32_t key)
 {
 	for (uint32_t i = 0; i < ev->consent.count; i++)
 		if (json_string_equals(doc, key, ev->consent.at[i].purpose))
 			return true;
 	return false;
+}
+
+static bool says_nothing(const struct json_node *value)
+{
+	return value->type == JSON_NULL || (value->type == JSON_STRING && value->length == 2);
+}
+
+/* As all times here, whatever it came as; one that nobody believed is not known. */
+static void put_consent_time(struct buffer *out, const struct event *ev)
+{
+	char text[CLOCK_TEXT_BYTES];
+	if (!ev->consent.time_ms)
+		return;
+	clock_format(ev->consent.time_ms, text);
+	PUT(out, ",\"time\":\"");
+	buffer_append(out, (struct slice) { text, sizeof text });
+	buffer_append_char(out, '"');
 }
 
 /* The raw statements beside the purposes: TCF, GPP and Google strings, time, version, method. gpc is written apart. They
@@ -20,8 +39,12 @@ static void put_consent_statements(struct buffer *out, const struct event *ev)
 	for (uint32_t key = consent + 1; key < nodes[consent].next; key = nodes[key + 1].next) {
 		const struct event_edit *edit = event_edit_find(ev, key + 1);
 		if (is_purpose(ev, ev->doc, key) || json_string_equals(ev->doc, key, SLICE("gpc")) ||
-		    nodes[key + 1].type == JSON_NULL || (edit && !edit->text.at))
+		    says_nothing(&nodes[key + 1]) || (edit && !edit->text.at))
 			continue;
+		if (json_string_equals(ev->doc, key, SLICE("time"))) {
+			put_consent_time(out, ev);
+			continue;
+		}
 		buffer_append_char(out, ',');
 		buffer_append(out, json_raw(ev->doc, key));
 		buffer_append_char(out, ':');

@@ -2,7 +2,6 @@
  * the configuration lists; what is still unknown falls to the source's default for the country, else to its plain one. */
 #include "privacy/consent.h"
 
-#include "base/clock.h"
 #include "catalog/catalog.h"
 #include "privacy/hearing.h"
 #include "privacy/policy.h"
@@ -109,17 +108,6 @@ static struct slice make_cookie(const struct event *ev, const struct consent_con
 	                : SLICE_NONE;
 }
 
-/* Times of the canonical event are RFC 3339, whatever they came as. */
-static void write_time(struct event *ev, const struct statements *own, struct arena *arena)
-{
-	char *text = own->time_number ? arena_alloc(arena, CLOCK_TEXT_BYTES + 2) : NULL;
-	if (!text)
-		return;
-	text[0] = text[CLOCK_TEXT_BYTES + 1] = '"';
-	clock_format(own->time_ms, text + 1);
-	event_edit(ev, own->time_number, (struct slice) { text, CLOCK_TEXT_BYTES + 2 }, arena);
-}
-
 void consent_decide(struct event *ev, const struct consent_context *context)
 {
 	uint32_t told = errors_told(ev);
@@ -130,7 +118,6 @@ void consent_decide(struct event *ev, const struct consent_context *context)
 		return;
 	ev->consent.gpc = hearing.gpc;
 	ev->consent.time_ms = hearing.own.time_ms;
-	write_time(ev, &hearing.own, context->arena);
 	ev->consent.user_denied = hearing.google.at[GOOGLE_AD_USER_DATA] == CONSENT_DENIED;
 	/* a statement that cannot be read may be a refusal */
 	if (errors_told(ev) == told)

@@ -150,8 +150,6 @@ static void read_time(struct event *ev, uint32_t node, struct statements *out)
 		return;
 	}
 	out->time_ms = time_ms < ev->received_ms ? time_ms : ev->received_ms;
-	if (json_type_of(ev->doc, node) == JSON_NUMBER)
-		out->time_number = node;
 }
 
 static void refuse(struct event *ev, struct arena *arena, struct slice name, const char *rule, const char *message)
@@ -211,7 +209,7 @@ static void read_statement(struct event *ev, uint32_t value, enum statement whic
 {
 	enum json_type type = json_type_of(ev->doc, value);
 	struct slice name = statements[which].name;
-	if (type == JSON_NULL)
+	if (type == JSON_NULL || (type == JSON_STRING && ev->doc->nodes[value].length == 2))
 		return;
 	if (statements[which].type == STATEMENT_TEXT && type != JSON_STRING)
 		refuse(ev, arena, name, "type", "must be a string");

@@ -122,7 +122,7 @@ test('defaults by country: from the header of a trusted proxy, of server sources
 test('raw strings and names of the sender stay only on events that keep ids', async () => {
 	const said = { tcf: TC_ALL, gdpr: 1, gcs: 'G111', time: '2026-06-01T00:00:00Z', version: '7', method: 'banner', person_4712: 'granted' };
 	const kept = (await send({ consent: said }, 'silent-key')).event.consent;
-	assert.deepEqual([kept.applied, kept.tcf, kept.gdpr, kept.gcs, kept.time, kept.version, kept.method, kept.person_4712], ['kept', TC_ALL, 1, 'G111', '2026-06-01T00:00:00Z', '7', 'banner', 'granted']);
+	assert.deepEqual([kept.applied, kept.tcf, kept.gdpr, kept.gcs, kept.time, kept.version, kept.method, kept.person_4712], ['kept', TC_ALL, 1, 'G111', '2026-06-01T00:00:00.000Z', '7', 'banner', 'granted']);
 	assert.equal((await send({ consent: { ...said, time: 1780272000123 } }, 'silent-key')).event.consent.time, '2026-06-01T00:00:00.123Z');
 	const { event, id } = await send({ consent: { ...said, tcf: TC_NONE } }, 'silent-key');
 	assert.deepEqual(event.consent, { analytics: 'denied', ads: 'denied', personalization: 'denied', functional: 'unknown', basis: { analytics: 'tcf', ads: 'tcf', personalization: 'tcf' }, applied: 'stripped' });

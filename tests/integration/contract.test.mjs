@@ -125,7 +125,7 @@ test('consent: words and booleans, statements pass through, purposes not configu
 	assert.equal((await hg.post(event)).status, 200);
 	const { consent } = await stored(event.event_id);
 	assert.deepEqual([consent.analytics, consent.ads, consent.own_purpose, consent.applied], ['granted', 'denied', 'unknown', 'reduced']);
-	assert.deepEqual([consent.tcf, consent.gdpr, consent.gpp_sid, consent.gcs, consent.time, consent.version], ['CPx', 1, [7], 'G111', '2026-01-01T00:00:00Z', '3']);
+	assert.deepEqual([consent.tcf, consent.gdpr, consent.gpp_sid, consent.gcs, consent.time, consent.version], ['CPx', 1, [7], 'G111', '2026-01-01T00:00:00.000Z', '3']);
 	assert.deepEqual(consent.basis, { analytics: 'event', ads: 'event', own_purpose: 'event' });
 });
 

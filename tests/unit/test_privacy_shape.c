@@ -103,6 +103,7 @@ static const char *shaped(const char *text, const char *source_name, enum consen
 	        (struct event_consent) { .at = purposes, .count = applied == CONSENT_KEPT ? 2 : 1, .applied = applied };
 	purposes[0].state = purposes[0].stated = undecided;
 	ev.consent.gpc = has_gpc;
+	ev.consent.time_ms = 1795312800000; /* 2026-11-22T02:00:00Z, which the texts say where they say any */
 	ev.consent.is_update = slice_equal(ev.name, SLICE("consent_update"));
 	ev.payload_allowed = true;
 	const struct shape_facts facts = { .cfg = snap->cfg,
@@ -234,7 +235,7 @@ static void test_necessary(void **state)
 	               "\"properties\":{\"action\":\"withdrawn\"}}",
 	               "web", CONSENT_KEPT, VERDICT_PENDING);
 	assert_holds(text, "\"anonymous_id\":\"anon-77\"");
-	assert_holds(text, "\"time\":\"2026-11-22T02:00:00Z\",\"version\":\"7\"");
+	assert_holds(text, "\"time\":\"2026-11-22T02:00:00.000Z\",\"version\":\"7\"");
 	assert_holds(text, "\"context\":{\"locale\":\"ko\"}");
 	assert_holds(text, "\"action\":\"withdrawn\"");
 }
