@@ -89,6 +89,7 @@ struct event_consent {
 	bool gpc;
 	enum consent_applied applied;
 	enum consent_basis basis; /* of `applied`: that of the purpose which decided it */
+	bool any_granted;         /* a configured purpose is, and nothing that was said is unreadable */
 	bool user_denied;         /* Google's ad_user_data was denied: `user` is not for passing on */
 	bool is_update;           /* consent_update: keeps the ids the person had; no IP, user agent or URL */
 	int64_t time_ms;          /* when the event's own statements were made; 0: not known */
@@ -143,7 +144,8 @@ struct event {
 	struct slice name;             /* member `event`; empty if unreadable */
 	struct slice version;          /* resolved, "1-0-0"; empty: not in the catalog */
 	struct slice dataschema;       /* URI of the canonical schema */
-	struct slice event_id;         /* the one in force */
+	struct slice event_id;         /* the one in force, by which copies are known and which answers tell */
+	struct slice written_event_id; /* stands for it in all that is stored; empty: it stands there itself */
 	struct slice client_event_id;  /* the client's, where it was replaced */
 	bool client_event_id_withheld; /* told in the answer, never written */
 	bool event_id_given;           /* by the server: returned in the answer */
@@ -180,6 +182,8 @@ void event_refuse(struct event *ev, struct arena *arena, enum reject_reason reas
 /* ev->errors, made if there is none yet; NULL after arena overflow. */
 struct violations *event_errors(struct event *ev, struct arena *arena);
 void event_warn(struct event *ev, struct arena *arena, struct slice path, struct slice rule);
+/* The event_id that is stored. */
+struct slice event_stored_id(const struct event *ev);
 /* The identifier of that name, or SLICE_NONE: raw inner text of the string, or the integer's digits. */
 struct slice event_id_find(const struct event *ev, struct slice name);
 /* The same of one pair. */

@@ -110,7 +110,7 @@ void event_write_canonical(const struct event *ev, const struct event_origin *or
 		buffer_append(out, ev->version);
 	}
 	PUT(out, "\",\"event_id\":");
-	json_write_string(out, ev->event_id);
+	json_write_string(out, event_stored_id(ev));
 	if (ev->client_event_id.len && !ev->client_event_id_withheld) {
 		PUT(out, ",\"client_event_id\":");
 		json_write_string(out, ev->client_event_id);

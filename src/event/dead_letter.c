@@ -144,7 +144,7 @@ void event_write_dead_letter(const struct event *ev, const struct event_origin *
 	}
 	if (ev->event_id.len && ev->reason != REASON_SUPPRESSED) {
 		PUT(out, ",\"event_id\":");
-		json_write_string_safe(out, ev->event_id);
+		json_write_string_safe(out, event_stored_id(ev));
 	}
 	PUT(out, ",\"size\":");
 	buffer_append_u64(out, ev->bytes.len);

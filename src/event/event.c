@@ -83,6 +83,11 @@ void event_warn(struct event *ev, struct arena *arena, struct slice path, struct
 		ev->warnings[ev->warning_count++] = (struct event_warning) { path, rule };
 }
 
+struct slice event_stored_id(const struct event *ev)
+{
+	return ev->written_event_id.len ? ev->written_event_id : ev->event_id;
+}
+
 struct slice event_id_text(const struct event *ev, const struct event_id_pair *pair)
 {
 	if (!pair->value)

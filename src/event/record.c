@@ -20,7 +20,7 @@ void event_write_headers(const struct event *ev, const struct event_origin *orig
 {
 	char time[CLOCK_TEXT_BYTES];
 	clock_format(ev->event_ms, time);
-	event_headers_put(out, SLICE("ce_id"), ev->event_id);
+	event_headers_put(out, SLICE("ce_id"), event_stored_id(ev));
 	put_source_uri(out, origin);
 	event_headers_put(out, SLICE("ce_type"), ev->name);
 	event_headers_put(out, SLICE("ce_time"), (struct slice) { time, sizeof time });
@@ -69,7 +69,7 @@ struct slice event_key(const struct event *ev, const struct slice *pointers, siz
 	for (size_t i = 0; i < count; i++) {
 		struct slice pointer = pointers[i], key;
 		if (slice_equal(pointer, SLICE("/event_id")))
-			key = ev->event_id;
+			key = event_stored_id(ev);
 		else if (slice_starts(pointer, SLICE("/ids/")))
 			key = key_in_ids(ev, (struct slice) { pointer.at + 5, pointer.len - 5 }, arena);
 		else

@@ -159,8 +159,9 @@ static void keep_under_new_id(const struct hash_key *hash_key, struct request *r
 	if (!id)
 		return;
 	uuid_v8(hash_keyed128_parts(hash_key, parts, sizeof parts / sizeof parts[0]), id);
-	if (!ev->client_event_id.len)
-		ev->client_event_id = ev->event_id;
+	ev->client_event_id = ev->event_id;
+	ev->client_event_id_withheld = ev->written_event_id.len > 0;
+	ev->written_event_id = SLICE_NONE;
 	ev->event_id = (struct slice) { id, UUID_TEXT_BYTES };
 }
 

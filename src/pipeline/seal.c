@@ -174,6 +174,6 @@ bool seal_dead_letter(struct seal *seal, const struct request *req, const struct
 		                         .received_ms = req->received_ms,
 		                         .time_ms = req->received_ms,
 		                         .topic = req->snap->cfg->topics.rejected,
-		                         .key = ev->reason == REASON_SUPPRESSED ? SLICE_NONE : ev->event_id };
+		                         .key = ev->reason == REASON_SUPPRESSED ? SLICE_NONE : event_stored_id(ev) };
 	return append(seal, &record);
 }

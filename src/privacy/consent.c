@@ -25,6 +25,14 @@ static bool allows_payload(const struct event *ev, const struct source *source)
 	return false;
 }
 
+static bool is_any_granted(const struct event_consent *consent)
+{
+	for (uint32_t i = 0; i < consent->count; i++)
+		if (consent->at[i].is_configured && consent->at[i].state == CONSENT_GRANTED)
+			return true;
+	return false;
+}
+
 static uint32_t errors_told(const struct event *ev)
 {
 	return ev->errors ? ev->errors->count + ev->errors->more : 0;
@@ -120,10 +128,12 @@ void consent_decide(struct event *ev, const struct consent_context *context)
 	ev->consent.time_ms = hearing.own.time_ms;
 	ev->consent.user_denied = hearing.google.at[GOOGLE_AD_USER_DATA] == CONSENT_DENIED;
 	/* a statement that cannot be read may be a refusal */
-	if (errors_told(ev) == told)
+	bool is_readable = errors_told(ev) == told;
+	if (is_readable)
 		policy_apply(ev, context->source, false);
+	ev->consent.any_granted = is_readable && is_any_granted(&ev->consent);
 	ev->payload_allowed = context->source->dead_letter_payload == PAYLOAD_ALWAYS ||
-	                      (errors_told(ev) == told && allows_payload(ev, context->source));
+	                      (is_readable && allows_payload(ev, context->source));
 	if (ev->consent.is_update && context->signer)
 		ev->consent.cookie = make_cookie(ev, context);
 }

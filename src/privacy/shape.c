@@ -146,7 +146,8 @@ static void take_connection(struct shape *shape)
 		shape->ev->user_agent = shape->facts->agent_family;
 }
 
-/* The same id always gives the same UUID, so that copies stay recognisable; nobody else can compute it. */
+/* From what is stored only: the answer tells the sender its own id. The same id always gives the same UUID, so that
+ * records of one event stay recognisable; nobody else can compute it. */
 static void hide_event_id(const struct shape *shape)
 {
 	struct event *ev = shape->ev;
@@ -156,12 +157,18 @@ static void hide_event_id(const struct shape *shape)
 		return;
 	id[0] = id[UUID_TEXT_BYTES + 1] = '"';
 	uuid_v8(hash_keyed128_parts(shape->facts->hash_key, parts, sizeof parts / sizeof parts[0]), id + 1);
-	ev->client_event_id = ev->event_id;
-	ev->client_event_id_withheld = true;
-	ev->event_id = (struct slice) { id + 1, UUID_TEXT_BYTES };
+	ev->written_event_id = (struct slice) { id + 1, UUID_TEXT_BYTES };
 	uint32_t node = ev->member[EVENT_MEMBER_EVENT_ID];
 	if (node)
 		event_edit(ev, node, (struct slice) { id, UUID_TEXT_BYTES + 2 }, shape->facts->arena);
+}
+
+/* A refused event that the catalog does not know is stripped because nobody can tell what it is for, not because the
+ * person refused; its sender looks for its dead letter by the id. */
+static bool is_refused_unknown(const struct event *ev)
+{
+	return ev->verdict == VERDICT_REJECTED && !ev->schema && ev->consent.any_granted &&
+	       redact_next_at(ev->event_id, 0) == ev->event_id.len;
 }
 
 static void check_event_id(struct shape *shape)
@@ -169,7 +176,7 @@ static void check_event_id(struct shape *shape)
 	struct event *ev = shape->ev;
 	if (!ev->event_id.len || uuid_is_valid(ev->event_id))
 		return;
-	bool hides = shape->extent == SHAPE_STRIPPED;
+	bool hides = shape->extent == SHAPE_STRIPPED && !is_refused_unknown(ev);
 	if (!hides) {
 		struct redact_found found = { 0 };
 		struct slice copy = arena_copy(shape->facts->arena, ev->event_id);

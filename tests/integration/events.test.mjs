@@ -73,6 +73,53 @@ test('an event without an id is given a UUIDv7, and told so', async () => {
 	assert.equal((await stored(event_id)).length, 1);
 });
 
+test('answers tell the id that the client sent, whatever is stored', async () => {
+	const told = async (event, status, consent = undefined) => {
+		const event_id = `order-${uniqueId().slice(-4)}`;
+		const text = typeof event === 'string' ? event.replace('ID', event_id) : JSON.stringify({ ...event, event_id, consent });
+		const [own, ...rest] = (await post(text)).json.events;
+		assert.deepEqual([own.event_id, own.client_event_id, own.status, rest.length], [event_id, undefined, status, 0], text);
+		return event_id;
+	};
+	const letters = [
+		await told({ event: 'nope' }, 'rejected'),
+		await told({ event: 'page_view', version: '9-0-0' }, 'rejected'),
+		await told({ event: 'Page View' }, 'rejected'),
+		await told({}, 'rejected'),
+		await told({ event: 'page_view', typo: 1 }, 'rejected'),
+	];
+	for (const id of letters) assert.equal((await stored(id, 'headgate.rejected')).length, 1, 'its dead letter is found by that id');
+	const hidden = [
+		await told('{"event":"page_view","event_id":"ID","properties":{"a":1,"a":2}}', 'rejected'),
+		await told({ event: 'nope' }, 'rejected', { analytics: 'denied', ads: 'denied' }),
+	];
+	const denied = { analytics: 'denied', ads: 'denied' }, refusal = { event: 'page_view', consent: denied };
+	hidden.push(await told(refusal, 'accepted', denied));
+	counts(await post({ ...refusal, event_id: hidden[2] }), 200, { received: 1, duplicates: 1 });
+	const again = await post({ ...refusal, event_id: hidden[2] });
+	assert.deepEqual([again.json.events[0].event_id, again.json.events[0].client_event_id], [hidden[2], undefined]);
+	const other = (await post({ ...refusal, event_id: hidden[2], properties: { more: 1 } })).json.events[0];
+	assert.deepEqual([other.client_event_id, other.status], [hidden[2], 'accepted'], 'other bytes under the same id');
+	assert.notEqual(other.event_id, hidden[2]);
+	await hg.drained();
+	const lines = [...hg.files(), ...hg.files('headgate.rejected')].map((f) => f.line);
+	for (const id of hidden) assert.ok(!lines.some((line) => line.includes(id)), 'of one who refused the id may tell who it is');
+	assert.ok(lines.some((line) => line.includes(`"event_id":"${other.event_id}"`)));
+});
+
+test('a trial is answered as the event would be, and nothing is set', async () => {
+	const event = pageView();
+	delete event.anonymous_id;
+	const trial = await hg.post(event, { path: '/v1/validate' });
+	assert.equal(trial.headers['set-cookie'], undefined);
+	const answer = await post(event);
+	const { ids: tried, ...a } = trial.json, { ids, ...b } = answer.json;
+	assert.deepEqual(a, b);
+	assert.deepEqual(Object.keys(tried), Object.keys(ids));
+	const trialOfOwn = await hg.post(pageView({ anonymous_id: 'mine' }), { path: '/v1/validate' });
+	assert.equal(trialOfOwn.json.ids.anonymous_id, 'mine');
+});
+
 test('an Idempotency-Key makes the retry recognisable', async () => {
 	const headers = { 'idempotency-key': `retry-${uniqueId()}` };
 	const batch = [pageView({ event_id: undefined }), pageView({ event_id: undefined, context: { page: { url: 'https://shop.example/2' } } })];
