@@ -186,11 +186,16 @@ void event_warn(struct event *ev, struct arena *arena, struct slice path, struct
 struct slice event_stored_id(const struct event *ev);
 /* The identifier of that name, or SLICE_NONE: raw inner text of the string, or the integer's digits. */
 struct slice event_id_find(const struct event *ev, struct slice name);
+/* Takes the identifier of that name out of the event; false: it has none. */
+bool event_id_drop(struct event *ev, struct slice name);
 /* The same of one pair. */
 struct slice event_id_text(const struct event *ev, const struct event_id_pair *pair);
 /* The value at `node` goes out as `text`, JSON that lies in the arena; SLICE_NONE: it is left out with its name. The last
  * edit of a node counts; within a value that is replaced or left out none does. */
 void event_edit(struct event *ev, uint32_t node, struct slice text, struct arena *arena);
+/* Leaves out what says nothing: members of `user` and `context` that headgate knows and that are null or "", flags that are
+ * false. What the sender named itself stays as it came. */
+void event_leave_out_silent(struct event *ev, struct arena *arena);
 /* The edit of that node, or NULL. */
 const struct event_edit *event_edit_find(const struct event *ev, uint32_t node);
 

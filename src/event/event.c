@@ -96,6 +96,18 @@ struct slice event_id_text(const struct event *ev, const struct event_id_pair *p
 	                                                         : json_raw(ev->doc, pair->value);
 }
 
+bool event_id_drop(struct event *ev, struct slice name)
+{
+	for (uint32_t i = 0; i < ev->id_count; i++) {
+		if (!slice_equal(ev->ids[i].name, name))
+			continue;
+		memmove(&ev->ids[i], &ev->ids[i + 1], (ev->id_count - i - 1) * sizeof ev->ids[0]);
+		ev->id_count--;
+		return true;
+	}
+	return false;
+}
+
 struct slice event_id_find(const struct event *ev, struct slice name)
 {
 	for (uint32_t i = 0; i < ev->id_count; i++)

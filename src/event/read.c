@@ -182,7 +182,7 @@ static void take_id(struct event *ev, struct slice name, uint32_t node, struct s
 {
 	enum json_type type = json_type_of(ev->doc, node);
 	bool is_integer = type == JSON_NUMBER && (ev->doc->nodes[node].flags & JSON_FLAG_INTEGER);
-	struct slice value = type == JSON_STRING ? json_inner(ev->doc, node) : json_raw(ev->doc, node);
+	struct slice value = type == JSON_STRING ? json_string(ev->doc, node, arena) : json_raw(ev->doc, node);
 	if (type != JSON_STRING && !is_integer) {
 		event_refuse(ev, arena, REASON_MEMBER_WRONG, arena_copy(arena, path), SLICE("type"),
 		             SLICE("must be a string or an integer"));

@@ -223,23 +223,9 @@ static void add_id(struct event *ev, struct slice name, const char *id)
 		ev->ids[ev->id_count++] = (struct event_id_pair) { .name = name, .text = { id, UUID_TEXT_BYTES } };
 }
 
-/* A cookie comes from the connection; what the event says of it is a claim. */
-static void drop_claim(struct event *ev)
-{
-	for (uint32_t i = 0; i < ev->id_count; i++) {
-		if (!slice_equal(ev->ids[i].name, SLICE("cookie_id")))
-			continue;
-		memmove(&ev->ids[i], &ev->ids[i + 1], (ev->id_count - i - 1) * sizeof ev->ids[0]);
-		ev->id_count--;
-		metrics_add(metrics_series1(METRIC_IGNORED_MEMBERS, "/ids/cookie_id"), 1);
-		return;
-	}
-}
-
 void visitor_identify(struct visitor *visitor, const struct visitor_context *context, enum visitor_leave leave,
                       struct event *ev)
 {
-	drop_claim(ev);
 	if (leave == VISITOR_UNSEEN)
 		return;
 	if (!visitor->is_read)

@@ -163,20 +163,29 @@ static struct slice derived_id(const struct step_context *context, uint32_t inde
 	return (struct slice) { id, UUID_TEXT_BYTES };
 }
 
-static void count_ignored(const struct step_context *context, struct event *ev)
+static void count_ignored(const struct step_context *context, const char *path)
+{
+	if (!context->dry)
+		metrics_add(metrics_series1(METRIC_IGNORED_MEMBERS, path), 1);
+}
+
+/* Of browsers and apps the connection tells these; what the event says of them is a claim. */
+static void ignore_claims(const struct step_context *context, struct event *ev)
 {
 	uint32_t object = ev->member[EVENT_MEMBER_CONTEXT];
-	if (context->dry || context->source->kind == SOURCE_SERVER || !object)
+	if (context->source->kind == SOURCE_SERVER)
 		return;
-	if (json_get(ev->doc, object, SLICE("ip")))
-		metrics_add(metrics_series1(METRIC_IGNORED_MEMBERS, "/context/ip"), 1);
-	if (json_get(ev->doc, object, SLICE("user_agent")))
-		metrics_add(metrics_series1(METRIC_IGNORED_MEMBERS, "/context/user_agent"), 1);
+	if (event_id_drop(ev, SLICE("cookie_id")))
+		count_ignored(context, "/ids/cookie_id");
+	if (object && json_get(ev->doc, object, SLICE("ip")))
+		count_ignored(context, "/context/ip");
+	if (object && json_get(ev->doc, object, SLICE("user_agent")))
+		count_ignored(context, "/context/user_agent");
 }
 
 static enum step_outcome step_identify(const struct step_context *context, struct event *ev)
 {
-	count_ignored(context, ev);
+	ignore_claims(context, ev);
 	if (context->visitor)
 		visit_identify(context->visitor, context->visitor_context, ev);
 	if (ev->event_id.len)

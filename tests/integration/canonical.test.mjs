@@ -1,0 +1,50 @@
+// The form of the canonical event: what is told and what is absent, whatever form it came in.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { Headgate, SERVER_KEY, pageView, purchase, uniqueId } from './lib/headgate.mjs';
+
+let hg;
+before(async () => {
+	hg = await Headgate.start({ config: { sources: {
+		app: { kind: 'app', keys: ['app-key'], consent_defaults: { analytics: 'granted', ads: 'granted' } },
+		bare: { kind: 'browser', keys: ['bare-key'], cookies: 'off', consent_defaults: { analytics: 'granted', ads: 'granted' } },
+		keep: { kind: 'app', keys: ['keep-key'], consent_defaults: { analytics: 'granted', ads: 'granted', personalization: 'granted', functional: 'granted' }, unknown_events: 'keep', invalid_events: 'keep' },
+		careful: { kind: 'app', keys: ['careful-key'], unknown_events: 'keep', invalid_events: 'keep' },
+	} } });
+});
+after(() => hg?.close());
+
+// Posts one event; what is stored of it, and its line.
+async function send(event, key = 'dev', topic = 'headgate.events') {
+	const answer = await hg.post(event, { key });
+	assert.equal(answer.status, 200, answer.text);
+	await hg.drained();
+	const id = typeof event === 'string' ? JSON.parse(event).event_id : event.event_id;
+	const found = hg.files(topic).find((f) => f.event.event_id === id);
+	assert.ok(found, answer.text);
+	return found;
+}
+const ignored = async (member) => (await hg.metrics()).get('headgate_ignored_members_total', { member });
+
+test('the cookie is what the connection says, in apps and without cookies too', async () => {
+	const before = await ignored('/ids/cookie_id');
+	for (const key of ['dev', 'app-key', 'bare-key']) {
+		const { event } = await send(pageView({ ids: { cookie_id: 'claimed', fbp: 'fb.1' } }), key);
+		assert.notEqual(event.ids.cookie_id, 'claimed', key);
+		assert.equal(event.ids.fbp, 'fb.1');
+	}
+	assert.equal(await ignored('/ids/cookie_id'), before + 3);
+	await hg.post(pageView({ ids: { cookie_id: 'claimed' } }), { key: 'app-key', path: '/v1/validate' });
+	assert.equal(await ignored('/ids/cookie_id'), before + 3, 'a trial counts nothing');
+	assert.equal((await send(pageView({ ids: { cookie_id: 'told' } }), SERVER_KEY)).event.ids.cookie_id, 'told', 'a server passes on what it knows');
+});
+
+test('ids are measured and recognised by what they say, not by how it is written', async () => {
+	const escaped = (text) => [...text].map((c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`).join('');
+	const withUser = (user) => `{"event":"page_view","event_id":"${uniqueId()}","user_id":"${user}"}`;
+	assert.equal((await send(withUser(escaped('é'.repeat(128))))).event.ids.user_id, 'é'.repeat(128));
+	assert.equal((await hg.post(withUser(escaped('é'.repeat(129))))).status, 400);
+	const { event } = await send(withUser(`und${escaped('efined')}`));
+	assert.equal(event.ids.user_id, undefined);
+	assert.deepEqual(event.quality.warnings, [{ path: '/user_id', rule: 'placeholder_id' }]);
+});
