@@ -56,8 +56,6 @@ static unsigned put_own(struct buffer *out, const struct event *ev, bool of_conn
 		if ((edit && !edit->text.at) || (of_connection && is_overridden(ev, key)))
 			continue;
 		int part = part_of(ev, key);
-		if (part < CONTEXT_PART_count && nodes[key + 1].type == JSON_NULL)
-			continue;
 		put_comma(out, begin);
 		buffer_append(out, json_raw(ev->doc, key));
 		buffer_append_char(out, ':');

@@ -301,4 +301,6 @@ void steps_judge(const struct step_context *context, struct event *ev)
 		                           .agent_family = enrich_event(context, ev),
 		                           .dry = context->dry };
 	privacy_shape(&facts, ev);
+	if (ev->verdict != VERDICT_REJECTED) /* a dead letter shows what came */
+		event_leave_out_silent(ev, context->arena);
 }

@@ -26,6 +26,27 @@ async function send(event, key = 'dev', topic = 'headgate.events') {
 }
 const ignored = async (member) => (await hg.metrics()).get('headgate_ignored_members_total', { member });
 
+test('members of user and context that say nothing are absent, flags that are false too', async () => {
+	const silent = { locale: null, timezone: '', internal: false, bot: false, page: { url: null, title: '' }, geo: { country: null }, app: { name: 'shop', build: null }, experiments: [{ id: 'e1', variant: null }] };
+	const browser = await send(pageView({ user: { email: null, traits: null, name: '' }, context: silent }));
+	assert.equal(browser.event.user, undefined);
+	const { ip, user_agent: agent, device, ...context } = browser.event.context;
+	assert.deepEqual(context, { app: { name: 'shop' }, experiments: [{ id: 'e1' }] }, browser.line);
+	const server = await send(pageView({ context: { ip: null, user_agent: '', geo: { country: null, city: 'Seoul' }, device: { class: '' } }, user: { traits: { level: null } } }), SERVER_KEY);
+	assert.deepEqual(server.event.context, { geo: { city: 'Seoul' } });
+	assert.deepEqual(server.event.user, { traits: { level: null } }, 'what the shop named itself stays');
+	const told = await send(pageView({ context: { internal: true, bot: true, page: { url: 'https://shop.example/', title: null } } }));
+	assert.deepEqual([told.event.context.internal, told.event.context.bot, told.event.context.page], [true, true, { url: 'https://shop.example/', referrer_class: 'direct', landing: undefined }].map((v) => (typeof v === 'object' ? JSON.parse(JSON.stringify(v)) : v)));
+});
+
+test('members of context that headgate does not know, and properties, stay as they came', async () => {
+	const id = uniqueId();
+	const own = '"own":null,"flag":false,"empty":"","deep":{"a":null,"b":""}';
+	const { line } = await send(`{"event":"page_view","event_id":"${id}","context":{${own},"page":{"own":null,"title":null}},"properties":{"a":null,"b":"","bot":false}}`);
+	assert.ok(line.includes(`"context":{${own},"page":{"own":null}`), line);
+	assert.ok(line.includes('"properties":{"a":null,"b":"","bot":false}'), line);
+});
+
 test('the cookie is what the connection says, in apps and without cookies too', async () => {
 	const before = await ignored('/ids/cookie_id');
 	for (const key of ['dev', 'app-key', 'bare-key']) {
