@@ -165,10 +165,12 @@ struct event {
 	uint32_t edit_count, edit_capacity;
 	struct slice ip, user_agent; /* what of the connection's is written into `context`; of server sources: none */
 	struct slice context_parts[CONTEXT_PART_count]; /* members added to each, `"name":value,…`; empty: none */
+	struct slice sdk;                               /* what sent it, "name/version"; empty: not told */
 	struct slice added_context;     /* further members of `context`, `"name":value,…`; empty: none */
 	struct slice user_hashed;       /* the object `user.hashed`; empty: none */
 	struct event_warning *warnings; /* arena; EVENT_WARNINGS_MAX of them, NULL: none */
 	uint32_t warning_count;
+	uint32_t more_warnings; /* for which there was no room */
 };
 
 /* Reads the members of the object at ev->node: fills member[], name, ids, times and test, checks types, forms and

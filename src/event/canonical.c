@@ -24,6 +24,28 @@ void canonical_put_member(struct buffer *out, struct slice name, const struct ev
 	event_write_node(ev, node, out);
 }
 
+static bool is_numbers(struct slice text)
+{
+	for (size_t i = 0; i < text.len; i++)
+		if ((text.at[i] < '0' || text.at[i] > '9') && text.at[i] != '-' && text.at[i] != '.')
+			return false;
+	return true;
+}
+
+/* Of an event that is kept although the catalog does not have it: what its sender says. Where the person refused, no
+ * words of the sender's choice. */
+static void put_version(struct buffer *out, const struct event *ev)
+{
+	uint32_t sent = ev->member[EVENT_MEMBER_VERSION];
+	if (ev->version.len) {
+		PUT(out, ",\"version\":\"");
+		buffer_append(out, ev->version);
+		buffer_append_char(out, '"');
+	} else if (sent && (ev->consent.applied < CONSENT_STRIPPED || is_numbers(json_inner(ev->doc, sent)))) {
+		canonical_put_member(out, SLICE(",\"version\":"), ev, EVENT_MEMBER_VERSION);
+	}
+}
+
 static void put_times(struct buffer *out, const struct event *ev)
 {
 	put_time(out, SLICE(",\"event_time\":\""), ev->event_ms);
@@ -36,7 +58,7 @@ static void put_times(struct buffer *out, const struct event *ev)
 		PUT(out, ",\"test\":true");
 }
 
-static void put_source(struct buffer *out, const struct event_origin *origin)
+static void put_source(struct buffer *out, const struct event *ev, const struct event_origin *origin)
 {
 	PUT(out, ",\"source\":{\"name\":");
 	json_write_string(out, origin->source->name);
@@ -44,7 +66,12 @@ static void put_source(struct buffer *out, const struct event_origin *origin)
 	buffer_append(out, slice_of(source_kind_name(origin->source->kind)));
 	PUT(out, "\",\"protocol\":\"");
 	buffer_append(out, slice_of(origin->protocol));
-	PUT(out, "\"}");
+	buffer_append_char(out, '"');
+	if (ev->sdk.len) {
+		PUT(out, ",\"sdk\":");
+		json_write_string_safe(out, ev->sdk);
+	}
+	buffer_append_char(out, '}');
 }
 
 static void put_quality(struct buffer *out, const struct event *ev, const struct event_origin *origin)
@@ -67,6 +94,10 @@ static void put_quality(struct buffer *out, const struct event *ev, const struct
 			buffer_append_char(out, '}');
 		}
 		buffer_append_char(out, ']');
+	}
+	if (ev->more_warnings) {
+		PUT(out, ",\"more_warnings\":");
+		buffer_append_u64(out, ev->more_warnings);
 	}
 	static const char *const flags[] = { "\"repeat\":true", "\"late\":true", "\"unverified\":true" };
 	const bool set[] = { ev->repeat, ev->late, ev->unverified };
@@ -105,18 +136,16 @@ void event_write_canonical(const struct event *ev, const struct event_origin *or
 	buffer_append(out, origin->position);
 	PUT(out, "\",\"event\":\"");
 	buffer_append(out, ev->name);
-	if (ev->version.len) {
-		PUT(out, "\",\"version\":\"");
-		buffer_append(out, ev->version);
-	}
-	PUT(out, "\",\"event_id\":");
+	buffer_append_char(out, '"');
+	put_version(out, ev);
+	PUT(out, ",\"event_id\":");
 	json_write_string(out, event_stored_id(ev));
 	if (ev->client_event_id.len && !ev->client_event_id_withheld) {
 		PUT(out, ",\"client_event_id\":");
 		json_write_string(out, ev->client_event_id);
 	}
 	put_times(out, ev);
-	put_source(out, origin);
+	put_source(out, ev, origin);
 	canonical_put_ids(out, ev);
 	put_user(out, ev);
 	canonical_put_consent(out, ev);

@@ -81,6 +81,8 @@ void event_warn(struct event *ev, struct arena *arena, struct slice path, struct
 	}
 	if (ev->warning_count < EVENT_WARNINGS_MAX)
 		ev->warnings[ev->warning_count++] = (struct event_warning) { path, rule };
+	else
+		ev->more_warnings++;
 }
 
 struct slice event_stored_id(const struct event *ev)

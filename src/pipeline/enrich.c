@@ -9,6 +9,8 @@
 #include "privacy/redact.h"
 #include "privacy/shape.h"
 
+#define SDK_PART_BYTES_MAX 64
+
 #define NAME(text)                     \
 	{                              \
 		text, sizeof(text) - 1 \
@@ -33,13 +35,14 @@ enum own {
 	OWN_USER_AGENT,
 	OWN_INTERNAL,
 	OWN_BOT,
+	OWN_LIBRARY,
 	OWN_count
 };
 
 static const struct slice own_names[OWN_count] = { NAME("page"),         NAME("campaign"),   NAME("click_ids"),
 	                                           NAME("client_hints"), NAME("device"),     NAME("geo"),
 	                                           NAME("ip"),           NAME("user_agent"), NAME("internal"),
-	                                           NAME("bot") };
+	                                           NAME("bot"),          NAME("library") };
 
 struct enrichment {
 	const struct step_context *context;
@@ -280,6 +283,19 @@ static void add_flags(struct enrichment *in, bool bot, struct slice ip)
 	in->ev->added_context = buffer_slice(&out);
 }
 
+/* SDKs say it in context.library, which stays as it came. Where the person refused it does not stay, nor is it told. */
+static void tell_sdk(struct enrichment *in)
+{
+	struct slice name = own_text(in, own_member(in, OWN_LIBRARY, SLICE("name")));
+	struct slice version = own_text(in, own_member(in, OWN_LIBRARY, SLICE("version")));
+	if (in->extent == SHAPE_STRIPPED || !name.len || name.len > SDK_PART_BYTES_MAX ||
+	    version.len > SDK_PART_BYTES_MAX)
+		return;
+	struct slice sdk = arena_print(in->context->arena, "%.*s%s%.*s", SLICE_ARG(name), version.len ? "/" : "",
+	                               SLICE_ARG(version));
+	in->ev->sdk = without_personal(in, sdk);
+}
+
 struct slice enrich_event(const struct step_context *context, struct event *ev)
 {
 	struct enrichment in = { .context = context, .ev = ev, .extent = shape_extent_of(ev) };
@@ -293,6 +309,7 @@ struct slice enrich_event(const struct step_context *context, struct event *ev)
 	device_look(context->devices, agent, &device);
 	if (ev->verdict == VERDICT_REJECTED)
 		return device.browser;
+	tell_sdk(&in);
 	add_page(&in, context->snap->enrich_rules);
 	add_device(&in, &device);
 	if (!is_server && in.extent != SHAPE_STRIPPED)

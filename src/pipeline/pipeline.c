@@ -98,6 +98,15 @@ static void post(struct dedup_waiter *waiter)
 		(void)!eventfd_write(fd, 1);
 }
 
+/* An event whose version the catalog does not have is counted under its name all the same. */
+static uint32_t event_series(const struct request *req, const struct event *ev)
+{
+	const struct event_schema *schema = ev->schema;
+	if (!schema && ev->name.len)
+		(void)catalog_find(req->snap->cat, ev->name, SLICE_NONE, &schema);
+	return snapshot_event_series(req->snap, req->source, schema, ev->verdict);
+}
+
 static void count_verdicts(struct request *req)
 {
 	struct protocol_verdicts *v = &req->verdicts;
@@ -108,7 +117,7 @@ static void count_verdicts(struct request *req)
 		return;
 	for (uint32_t i = 0; i < req->count; i++) {
 		const struct event *ev = &req->events[i];
-		metrics_add(snapshot_event_series(req->snap, req->source, ev->schema, ev->verdict), 1);
+		metrics_add(event_series(req, ev), 1);
 		if (ev->verdict == VERDICT_ACCEPTED || ev->verdict == VERDICT_DROPPED)
 			metrics_add(snapshot_consent_series(req->snap, req->source, &ev->consent), 1);
 		if (ev->verdict == VERDICT_REJECTED)

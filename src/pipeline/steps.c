@@ -261,6 +261,7 @@ static enum step_outcome step_validate(const struct step_context *context, struc
 		return STEP_DROP;
 	for (uint32_t i = 0; ev->errors && i < ev->errors->count; i++)
 		event_warn(ev, context->arena, ev->errors->at[i].path, ev->errors->at[i].rule);
+	ev->more_warnings += ev->errors ? ev->errors->more : 0;
 	return STEP_PASS;
 }
 

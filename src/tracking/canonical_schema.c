@@ -252,7 +252,8 @@ static const char before_properties[] =
         ",\"user\":{\"type\":\"object\"},\"consent\":{\"type\":\"object\",\"properties\":{\"basis\":{\"type\":"
         "\"object\"},\"gpc\":" FLAG ",\"applied\":" TEXT "}},\"context\":{\"type\":\"object\"},\"quality\":{\"type\":"
         "\"object\",\"properties\":{\"warnings\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"properties\":{"
-        "\"path\":" TEXT ",\"rule\":" TEXT "}}},\"repeat\":" FLAG ",\"late\":" FLAG "}},\"extra\":{\"type\":"
+        "\"path\":" TEXT ",\"rule\":" TEXT "}}},\"more_warnings\":{\"type\":\"integer\"},\"repeat\":" FLAG
+        ",\"late\":" FLAG ",\"unverified\":" FLAG "}},\"extra\":{\"type\":"
         "\"object\"},\"properties\":";
 
 bool docs_write_canonical(struct docs *docs, const struct event_schema *schema, struct error *err)

@@ -47,6 +47,15 @@ test('members of context that headgate does not know, and properties, stay as th
 	assert.ok(line.includes('"properties":{"a":null,"b":"","bot":false}'), line);
 });
 
+test('times are RFC 3339 UTC with milliseconds, that of consent too', async () => {
+	const time = async (given) => (await send(pageView({ consent: { analytics: 'granted', time: given } }))).event.consent.time;
+	assert.equal(await time('2026-01-01T00:00:00Z'), '2026-01-01T00:00:00.000Z');
+	assert.equal(await time('2026-01-01T09:00:00.5+09:00'), '2026-01-01T00:00:00.500Z');
+	assert.equal(await time(1767225600123), '2026-01-01T00:00:00.123Z');
+	assert.equal(await time('yesterday'), undefined, 'what nobody can read is not known');
+	assert.equal(await time(''), undefined);
+});
+
 test('the cookie is what the connection says, in apps and without cookies too', async () => {
 	const before = await ignored('/ids/cookie_id');
 	for (const key of ['dev', 'app-key', 'bare-key']) {
@@ -68,4 +77,32 @@ test('ids are measured and recognised by what they say, not by how it is written
 	const { event } = await send(withUser(`und${escaped('efined')}`));
 	assert.equal(event.ids.user_id, undefined);
 	assert.deepEqual(event.quality.warnings, [{ path: '/user_id', rule: 'placeholder_id' }]);
+});
+
+test('an event kept in spite of its version or name tells the version that was sent, and is counted by its name', async () => {
+	const unknown = pageView({ version: '7-0-0' });
+	assert.equal((await send(unknown, 'keep-key', 'headgate.unverified')).event.version, '7-0-0');
+	assert.equal((await hg.metrics()).get('headgate_events_total', { source: 'keep', event: 'page_view', verdict: 'accepted' }), 1);
+	assert.equal((await send({ event: 'own_event', event_id: uniqueId(), version: 'v "2"' }, 'keep-key', 'headgate.unverified')).event.version, 'v "2"');
+	assert.equal((await hg.metrics()).get('headgate_events_total', { source: 'keep', event: 'other', verdict: 'accepted' }), 1);
+	assert.equal((await send({ event: 'own_event', event_id: uniqueId(), version: '1.2' }, 'careful-key', 'headgate.unverified')).event.version, '1.2');
+	assert.equal((await send({ event: 'own_event', event_id: uniqueId(), version: 'of mina' }, 'careful-key', 'headgate.unverified')).event.version, undefined, 'no words of one who did not consent');
+});
+
+test('warnings that found no room are counted', async () => {
+	const items = Array.from({ length: 12 }, () => ({ product_id: 'a', price: -1, quantity: 1 }));
+	const { event } = await send(purchase({ properties: { items } }), 'keep-key', 'headgate.unverified');
+	assert.equal(event.quality.warnings.length, 8);
+	assert.equal(event.quality.more_warnings, 4);
+});
+
+test('source.sdk is what sent it, by context.library', async () => {
+	const of = async (library, extra) => (await send(pageView({ context: { library }, ...extra }))).event.source.sdk;
+	assert.equal(await of({ name: 'headgate-web', version: '1.4.0' }), 'headgate-web/1.4.0');
+	assert.equal(await of({ name: 'headgate-web' }), 'headgate-web');
+	assert.equal(await of({ version: '1' }), undefined);
+	assert.equal(await of('analytics.js'), undefined);
+	assert.equal(await of({ name: 'x'.repeat(65) }), undefined);
+	assert.equal(await of({ name: 'mina@example.com', version: '1' }), '*/1');
+	assert.equal(await of({ name: 'headgate-web', version: '1' }, { consent: { analytics: 'denied', ads: 'denied' } }), undefined);
 });
