@@ -101,60 +101,57 @@ void replay_cancel(struct replay *replay)
 	fail(replay, "the daemon stops");
 }
 
-/* The lane's next record that is to be sent; *found false: there is none any more. */
-static bool next(struct replay *replay, const struct lanes *lanes, struct journal_reader *reader,
-                 struct journal_record *out, bool *found, struct error *err)
+struct step {
+	uint32_t count; /* of records handed to the sink */
+	bool at_end;    /* of the lane */
+};
+
+/* Records of the lane up to the bounds of a round, handed to the sink; what is only looked at has the same bound, so that
+ * what comes in is not kept waiting. While a round is open the sink needs the bytes of its records: nothing is let go of,
+ * and the first record behind the range ends it. */
+static bool fill(struct replay *replay, struct sink *sink, const struct lanes *lanes, struct journal_reader *reader,
+                 uint32_t records_max, struct step *step, struct error *err)
 {
 	const char *log_id = journal_log_id(lanes->journal);
-	*found = false;
-	while (!*found) {
-		enum journal_read got = journal_reader_next(reader, out, err);
+	struct journal_record record;
+	size_t bytes = 0;
+	while (step->count < records_max && bytes < ROUND_BYTES_MAX) {
+		enum journal_read got = journal_reader_next(reader, &record, err);
 		if (got == JOURNAL_READ_ERROR)
 			return false;
-		if (got == JOURNAL_READ_END ||
-		    checkpoint_compare(out->position, lanes->settled[replay->lane].position) > 0)
+		step->at_end = got == JOURNAL_READ_END ||
+		               checkpoint_compare(record.position, lanes->settled[replay->lane].position) > 0;
+		bool is_gap = record.type == JOURNAL_GAP;
+		bool wanted =
+		        !step->at_end && !is_gap && journal_range_has(&replay->range, log_id, replay->lane, &record);
+		if (step->at_end || (step->count && !wanted && !is_gap))
 			return true;
-		replay->done = out->position;
-		*found = out->type != JOURNAL_GAP && journal_range_has(&replay->range, log_id, replay->lane, out);
-		if (!*found)
+		replay->done = record.position;
+		if (is_gap && record.gap_count)
+			replay->done.counter += record.gap_count - 1;
+		bytes += record.value.len + record.headers.len + record.key.len;
+		if (wanted &&
+		    ((step->count == 0 && !sink->ops->begin(sink, err)) || !sink->ops->put(sink, &record, err)))
+			return false;
+		step->count += wanted;
+		if (!step->count)
 			journal_reader_release(reader);
 	}
 	return true;
 }
 
-/* Records of the lane up to the bounds of a round, handed to the sink. *count 0: there was none left. */
-static bool fill(struct replay *replay, struct sink *sink, const struct lanes *lanes, struct journal_reader *reader,
-                 uint32_t records_max, uint32_t *count, struct error *err)
-{
-	struct journal_record record;
-	size_t bytes = 0;
-	bool found;
-	for (*count = 0; *count < records_max && bytes < ROUND_BYTES_MAX; ++*count) {
-		if (!next(replay, lanes, reader, &record, &found, err))
-			return false;
-		if (!found)
-			return true;
-		if (*count == 0 && !sink->ops->begin(sink, err))
-			return false;
-		if (!sink->ops->put(sink, &record, err))
-			return false;
-		bytes += record.value.len + record.headers.len + record.key.len;
-	}
-	return true;
-}
-
 static bool send_round(struct replay *replay, struct sink *sink, const struct lanes *lanes, uint32_t records_max,
-                       uint32_t *count, struct error *err)
+                       struct step *step, struct error *err)
 {
-	*count = 0;
+	*step = (struct step) { .at_end = true };
 	if (!journal_range_has_lane(&replay->range, journal_log_id(lanes->journal), replay->lane))
 		return true;
 	struct journal_reader *reader = journal_reader_open(lanes->journal, replay->lane, replay->done, err);
 	if (!reader)
 		return false;
 	sink->replaying = true;
-	bool done = fill(replay, sink, lanes, reader, records_max, count, err) &&
-	            (*count == 0 || sink->ops->commit(sink, lanes->settled, lanes->count, err));
+	bool done = fill(replay, sink, lanes, reader, records_max, step, err) &&
+	            (step->count == 0 || sink->ops->commit(sink, lanes->settled, lanes->count, err));
 	if (!done) /* the records' bytes go with the reader: nothing may look at them any more */
 		sink->ops->drop(sink);
 	journal_reader_close(&reader);
@@ -180,21 +177,21 @@ bool replay_step(struct replay *replay, struct sink *sink, const struct lanes *l
                  bool *failed)
 {
 	struct error err = { 0 };
-	uint32_t count = 0;
+	struct step step;
 	*failed = false;
 	if (!take_up(replay))
 		return false;
-	if (!send_round(replay, sink, lanes, records_max, &count, &err)) {
+	if (!send_round(replay, sink, lanes, records_max, &step, &err)) {
 		log_warn("replay_failed", "reason=%s", err.message);
 		end(replay, REPLAY_FAILED, err.message);
 		*failed = true;
 		return false;
 	}
 	pthread_mutex_lock(&replay->lock);
-	replay->records += count;
+	replay->records += step.count;
 	pthread_mutex_unlock(&replay->lock);
-	metrics_add(metrics_series0(METRIC_FORWARD_REPLAYED), count);
-	if (count)
+	metrics_add(metrics_series0(METRIC_FORWARD_REPLAYED), step.count);
+	if (!step.at_end)
 		return true;
 	replay->done = (struct journal_position) { 0 };
 	if (++replay->lane < lanes->count)
