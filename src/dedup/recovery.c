@@ -101,14 +101,23 @@ void dedup_recovery_on_record(void *context, uint32_t lane, const struct journal
 			dedup_insert(recovery->dedup, &entries[i].key, entries[i].tag, now);
 }
 
+/* One without a key is not believed: a journal file without any is read as quickly. */
+static bool holds_any(const char *path)
+{
+	struct key_index_reader reader;
+	if (!key_index_open(&reader, path, NULL))
+		return false;
+	key_index_close(&reader);
+	return reader.header.count > 0;
+}
+
 bool dedup_recovery_has_index(void *context, uint32_t lane, const char *file_name)
 {
 	struct dedup_recovery *recovery = context;
 	char path[PATH_BYTES];
 	const char *name;
 	dedup_recovery_load(recovery);
-	return index_path(recovery, lane, file_name, path, &name) && access(path, F_OK) == 0 &&
-	       !is_unread(recovery, path);
+	return index_path(recovery, lane, file_name, path, &name) && !is_unread(recovery, path) && holds_any(path);
 }
 
 static_assert(sizeof(struct journal_key_entry) == sizeof(struct dedup_entry) &&

@@ -191,12 +191,15 @@ static bool save_totals(struct journal *journal, struct journal_lane *lane)
 }
 
 /* A file that was left behind before its first record has passed its name on to the one behind it, which begins with the
- * same counter: the name is not its own any more. */
+ * same counter: what lies under that name is not this file any more. */
+static bool has_passed_its_name(const struct journal_file *file)
+{
+	return file->next && strcmp(file->next->name, file->name) == 0;
+}
+
 static bool unlink_file(struct journal_lane *lane, const struct journal_file *file)
 {
 	char path[JOURNAL_PATH_BYTES];
-	if (file->next && strcmp(file->next->name, file->name) == 0)
-		return true;
 	journal_file_path(lane, file, path);
 	return unlink(path) == 0 || errno == ENOENT;
 }
@@ -209,9 +212,10 @@ static enum release release_next(struct journal *journal, struct journal_lane *l
 	if (!file)
 		return RELEASE_NONE;
 	journal_grace_leave(journal, file);
-	if (journal_spare_keep(lane, file))
+	bool is_there = !has_passed_its_name(file);
+	if (is_there && journal_spare_keep(lane, file))
 		return RELEASE_SPARED;
-	if (!save_totals(journal, lane) || !unlink_file(lane, file)) {
+	if (is_there && (!save_totals(journal, lane) || !unlink_file(lane, file))) {
 		journal_count_failure("unlink");
 		put_back(lane, file);
 		return RELEASE_NONE;

@@ -264,7 +264,8 @@ static bool open_next(struct journal_writer *writer, struct commit *commit, size
 	*end = file;
 	if (commit->file) {
 		commit->dirty = commit->dirty || own;
-		if (!seal(writer, commit, counter, err))
+		/* an empty one is not sealed: the next one begins with the same counter, and has taken its name */
+		if (commit->file->written > JOURNAL_HEADER_BYTES && !seal(writer, commit, counter, err))
 			return false;
 	}
 	commit->file = file;
@@ -436,8 +437,7 @@ bool journal_writer_roll(struct journal_writer *writer, struct error *err)
 	bool empty = !file || file->written == JOURNAL_HEADER_BYTES;
 	if (!file || (empty && !file->recycled))
 		return true;
-	/* an empty file is not sealed: the next one begins with the same counter, and takes its name */
-	struct commit commit = { .file = empty ? NULL : file };
+	struct commit commit = { .file = file };
 	uint64_t burnt_first = writer->burnt_first;
 	if (!open_next(writer, &commit, 0, burnt_first ? burnt_first : writer->next, err)) {
 		undo(writer, &commit, err);

@@ -225,3 +225,19 @@ for (const [name, pass] of Object.entries(between)) {
 		assert.equal(hg.files().filter((f) => f.event.event_id === order.event_id).length, 1);
 	});
 }
+
+// The file that lies ready at a start is small: a first batch that is larger goes to another one of the same name.
+test('a first batch larger than the first file is recognised after each start', async (t) => {
+	const hg = await headgate(t, { config: { lanes: 1, limits: { body_bytes: '4MiB' } } });
+	const batch = Array.from({ length: 40 }, () => pageView({ properties: { pad: 'x'.repeat(50_000) } }));
+	assert.deepEqual(tally(await hg.post(batch)), [200, 40, 0, 0]);
+	for (const end of ['kill9', 'sigterm', 'sigterm']) {
+		assert.deepEqual(tally(await hg.post(batch)), [200, 0, 40, 0], `before ${end}`);
+		await hg[end]();
+		await hg.restart();
+	}
+	assert.deepEqual(tally(await hg.post(batch)), [200, 0, 40, 0]);
+	await hg.drained();
+	assert.equal(hg.files().length, 40);
+	assert.equal((await hg.status()).journal.quarantined_bytes, 0);
+});
