@@ -107,8 +107,9 @@ static bool holds_any(const char *path)
 	struct key_index_reader reader;
 	if (!key_index_open(&reader, path, NULL))
 		return false;
+	bool any = reader.header.count > 0;
 	key_index_close(&reader);
-	return reader.header.count > 0;
+	return any;
 }
 
 bool dedup_recovery_has_index(void *context, uint32_t lane, const char *file_name)
