@@ -9,6 +9,7 @@
 int64_t clock_wall_ms(void);
 int64_t clock_monotonic_ms(void);
 int64_t clock_monotonic_us(void);
+int64_t clock_boot_ms(void); /* monotonic, and counts the time a machine was suspended */
 /* Writes exactly CLOCK_TEXT_BYTES, no NUL. Years 0000 to 9999; outside is clamped. */
 void clock_format(int64_t wall_ms, char *to);
 /* RFC 3339 date-time with any offset and fraction (rounded down to ms; leap second :60 becomes :59.999). */

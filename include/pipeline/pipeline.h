@@ -34,6 +34,7 @@ struct request {
 	void *owner;
 
 	/* set by the pipeline */
+	int64_t expiry_now_ms; /* received_ms by the clock that windows of dedup go by */
 	struct protocol_verdicts verdicts;
 	struct event *events;
 	struct visitor *visitor; /* NULL: the source has no cookies */

@@ -9,7 +9,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "base/clock.h"
+#include "base/expiry_clock.h"
 #include "dedup/table.h"
 
 #define SHARD_BITS_LEAST 6
@@ -195,7 +195,7 @@ struct dedup *dedup_create(const struct dedup_options *options, struct error *er
 	dedup->shard_count = (uint32_t)count;
 	dedup->key = options->key;
 	dedup->bucket_ms = options->bucket_ms;
-	int64_t now = clock_wall_ms() / options->bucket_ms;
+	int64_t now = expiry_clock_ms() / options->bucket_ms;
 	for (size_t i = 0; i < count; i++) {
 		size_t slots_max = (size_t)((options->memory_bytes >> bits) / sizeof(struct dedup_entry));
 		if (!shard_init(&dedup->shards[i], slots_max, now)) {

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "base/expiry_clock.h"
 #include "base/file.h"
 
 #define READ_ENTRIES ((size_t)16384)
@@ -237,7 +237,7 @@ static bool take_facts(const char *entries, size_t count, int64_t written, struc
 bool key_index_write(const char *path, const void *entries, size_t count, struct key_index_facts *facts,
                      struct error *err)
 {
-	struct key_index_header header = { .written_ms = clock_wall_ms() };
+	struct key_index_header header = { .written_ms = expiry_clock_ms() };
 	char *bytes = calloc(1, sizeof(header) + count * sizeof(struct dedup_entry));
 	size_t kept = 0;
 	if (!bytes || !take_facts(entries, count, header.written_ms / DEDUP_BUCKET_MS, facts) ||

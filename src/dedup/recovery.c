@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "base/expiry_clock.h"
 #include "base/file.h"
 #include "base/log.h"
 
@@ -71,14 +71,14 @@ void dedup_recovery_load(void *context)
 	if (recovery->loaded)
 		return;
 	recovery->loaded = true;
-	index_set_load(&recovery->indexes, recovery->dedup, clock_wall_ms(), note_unread, recovery);
+	index_set_load(&recovery->indexes, recovery->dedup, expiry_clock_ms(), note_unread, recovery);
 }
 
 void dedup_recovery_tend(void *context, const struct journal_pace *pace)
 {
 	struct dedup_recovery *recovery = context;
 	assert(recovery->loaded); /* before that nothing is known of the files */
-	index_set_tend(&recovery->indexes, clock_wall_ms(), pace);
+	index_set_tend(&recovery->indexes, expiry_clock_ms(), pace);
 }
 
 static struct dedup_entry entry_of(const uint8_t key[16], uint64_t tag)
@@ -93,7 +93,7 @@ void dedup_recovery_on_record(void *context, uint32_t lane, const struct journal
 	struct dedup_recovery *recovery = context;
 	(void)lane;
 	dedup_recovery_load(recovery);
-	int64_t now = clock_wall_ms();
+	int64_t now = expiry_clock_ms();
 	const struct dedup_entry entries[] = { entry_of(record->key1, record->tag1),
 		                               entry_of(record->key2, record->tag2) };
 	for (size_t i = 0; i < 2; i++)

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "base/buffer.h"
-#include "base/clock.h"
+#include "base/expiry_clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "forward/file_chores.h"
@@ -332,7 +332,7 @@ struct sink *file_sink_create(const struct file_sink_options *options, struct er
 	sink_init(&fs->base, &OPS);
 	struct sink *sink = &fs->base;
 	checkpoint_init(&fs->durable, options->log_id);
-	fs->wall_ms = options->wall_ms ? options->wall_ms : clock_wall_ms;
+	fs->wall_ms = options->wall_ms ? options->wall_ms : expiry_clock_ms;
 	int len = snprintf(fs->dir, sizeof fs->dir, "%s", options->dir);
 	snprintf(fs->events_dir, sizeof fs->events_dir, "%s/events", fs->dir);
 	const struct file_chores_options chores = { .data_dir = options->dir,

@@ -1,5 +1,7 @@
 #include "forward/lanes.h"
 
+#include "base/clock.h"
+
 void lanes_init(struct lanes *lanes, struct journal *journal)
 {
 	memset(lanes, 0, sizeof *lanes);
@@ -62,15 +64,23 @@ enum journal_read lanes_next(struct lanes *lanes, struct journal_record *out, st
 {
 	bool found, empty;
 	uint32_t first = lanes->count;
+	int64_t first_ms = 0;
 	do {
 		if (look(lanes, &found, &empty, err) == JOURNAL_READ_ERROR)
 			return JOURNAL_READ_ERROR;
 	} while (found && empty);
-	for (uint32_t i = 0; i < lanes->count; i++)
-		if (lanes->heads[i].is_there &&
-		    (first == lanes->count ||
-		     lanes->heads[i].record.received_ms < lanes->heads[first].record.received_ms))
+	int64_t now_ms = clock_wall_ms();
+	for (uint32_t i = 0; i < lanes->count; i++) {
+		if (!lanes->heads[i].is_there)
+			continue;
+		int64_t at_ms = lanes->heads[i].record.received_ms;
+		if (at_ms > now_ms) /* from before the clock was set back */
+			at_ms = INT64_MIN;
+		if (first == lanes->count || at_ms < first_ms) {
 			first = i;
+			first_ms = at_ms;
+		}
+	}
 	if (first == lanes->count)
 		return JOURNAL_READ_END;
 	*out = lanes->heads[first].record;

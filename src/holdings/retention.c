@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/expiry_clock.h"
 #include "config/config.h"
 #include "forward/file_chores.h"
 #include "holdings/quarantine.h"
@@ -58,7 +59,7 @@ void retention_destroy(struct retention **retention)
 
 void retention_run(struct retention *retention, const struct config *cfg, struct audit_log *audit)
 {
-	int64_t now_ms = clock_monotonic_ms(), wall_ms = clock_wall_ms();
+	int64_t now_ms = clock_monotonic_ms(), wall_ms = expiry_clock_ms();
 	if (now_ms < retention->next_ms)
 		return;
 	retention->next_ms = now_ms + EVERY_MS;

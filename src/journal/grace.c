@@ -10,7 +10,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "base/expiry_clock.h"
 
 #define SHARE 4 /* of the budget: a quarter */
 
@@ -25,7 +25,7 @@ void journal_grace_enter(struct journal *journal, struct journal_file *file)
 {
 	if (file->covered_ms)
 		return;
-	int64_t now_ms = clock_wall_ms();
+	int64_t now_ms = expiry_clock_ms();
 	file->covered_ms = file->written_ms ? file->written_ms : now_ms;
 	if (file->covered_ms > now_ms || file->covered_ms <= 0) /* a clock that jumped */
 		file->covered_ms = now_ms;
@@ -61,7 +61,7 @@ bool journal_grace_is_over(const struct journal *journal, const struct journal_f
 {
 	if (atomic_load(&file->end) <= JOURNAL_HEADER_BYTES) /* nothing to keep */
 		return true;
-	return clock_wall_ms() - file->covered_ms >= (int64_t)journal->options.grace_ms;
+	return expiry_clock_ms() - file->covered_ms >= (int64_t)journal->options.grace_ms;
 }
 
 struct journal_lane *journal_grace_oldest(struct journal *journal, uint64_t except)

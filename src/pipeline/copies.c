@@ -91,7 +91,7 @@ static bool declared_key(const struct dedup *dedup, const struct request *req, c
 		if (!parts[i + 2].len)
 			return false;
 	}
-	*key = dedup_make_key(dedup, parts, ev->schema->unique_by_count + 2, req->received_ms,
+	*key = dedup_make_key(dedup, parts, ev->schema->unique_by_count + 2, req->expiry_now_ms,
 	                      ev->schema->unique_window_ms);
 	return true;
 }
@@ -107,9 +107,9 @@ static void link_ids(struct dedup *dedup, struct request *req, struct event *ev,
 		return;
 	const struct slice parts[] = { SLICE("link"), req->source->dedup_group, user, anonymous };
 	struct dedup_key *key = &copy->keys[COPY_KEY_LINK];
-	*key = dedup_make_key(dedup, parts, 4, req->received_ms, req->source->dedup_window_ms);
+	*key = dedup_make_key(dedup, parts, 4, req->expiry_now_ms, req->source->dedup_window_ms);
 	ev->ids_linked =
-	        dedup_reserve(dedup, key, 0, req->received_ms, &copy->tickets[COPY_KEY_LINK], NULL) == DEDUP_NEW;
+	        dedup_reserve(dedup, key, 0, req->expiry_now_ms, &copy->tickets[COPY_KEY_LINK], NULL) == DEDUP_NEW;
 }
 
 void copies_prepare(struct dedup *dedup, struct request *req, const struct event *ev, struct pipeline_copy *copy)
@@ -123,7 +123,7 @@ void copies_prepare(struct dedup *dedup, struct request *req, const struct event
 	if (ev->event_id_random)
 		return;
 	const struct slice parts[] = { req->source->name, ev->name, ev->event_id };
-	copy->keys[COPY_KEY_ID] = dedup_make_key(dedup, parts, 3, req->received_ms, id_window_ms(req, ev));
+	copy->keys[COPY_KEY_ID] = dedup_make_key(dedup, parts, 3, req->expiry_now_ms, id_window_ms(req, ev));
 	copy->tags[COPY_KEY_ID] = id_mode(req, ev) == DEDUP_MODE_ID ? 0 : fingerprint(dedup, ev, req->arena);
 	dedup_prefetch(dedup, &copy->keys[COPY_KEY_ID]);
 }
@@ -133,7 +133,7 @@ static enum copies_outcome check_declared(struct dedup *dedup, struct request *r
 {
 	if (!copy->keys[COPY_KEY_DECLARED].bucket)
 		return COPIES_NEW;
-	switch (dedup_reserve(dedup, &copy->keys[COPY_KEY_DECLARED], copy->tags[COPY_KEY_DECLARED], req->received_ms,
+	switch (dedup_reserve(dedup, &copy->keys[COPY_KEY_DECLARED], copy->tags[COPY_KEY_DECLARED], req->expiry_now_ms,
 	                      &copy->tickets[COPY_KEY_DECLARED], &copy->waiter)) {
 	case DEDUP_NEW:
 		return COPIES_NEW;
@@ -171,7 +171,7 @@ static enum copies_outcome check_id(struct dedup *dedup, const struct hash_key *
 	if (!copy->keys[COPY_KEY_ID].bucket)
 		return COPIES_NEW;
 	uint64_t tag = copy->tags[COPY_KEY_ID];
-	switch (dedup_reserve(dedup, &copy->keys[COPY_KEY_ID], tag, req->received_ms, &copy->tickets[COPY_KEY_ID],
+	switch (dedup_reserve(dedup, &copy->keys[COPY_KEY_ID], tag, req->expiry_now_ms, &copy->tickets[COPY_KEY_ID],
 	                      &copy->waiter)) {
 	case DEDUP_NEW:
 		return COPIES_NEW;

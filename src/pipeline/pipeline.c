@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/expiry_clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "identity/device.h"
@@ -379,6 +380,7 @@ enum pipeline_progress pipeline_submit(struct pipeline *pipeline, struct request
 {
 	bool appended = false;
 	req->pipeline = pipeline;
+	req->expiry_now_ms = expiry_clock_ms();
 	decode(req);
 	if (req->verdicts.result == PROTOCOL_OK)
 		judge_all(pipeline, req);

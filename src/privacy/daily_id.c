@@ -15,7 +15,8 @@ static int64_t salt_day = -1;
 static struct hash_key salt_of(int64_t day)
 {
 	pthread_mutex_lock(&mutex);
-	if (day > salt_day) {
+	bool is_straggler = day == salt_day - 1; /* read before midnight */
+	if (day != salt_day && !is_straggler) {
 		hash_random(&salt, sizeof salt); /* over the old one */
 		salt_day = day;
 	}

@@ -109,6 +109,30 @@ test('the wall clock jumps back an hour, and forth: order, retries and deliverie
 	assert.equal(new Set(positions(hg)).size, ids.length);
 });
 
+test('the wall clock leaps ahead by 40 days: nothing is deleted and no retry is new', { timeout: 60_000, skip: sanitized() && 'sanitized build' }, async (t) => {
+	const hg = await Headgate.start({ config: { lanes: 1, journal: { file_bytes: '256KiB' } } });
+	const fault = new Fault(hg.home, hg.dataDir);
+	t.after(async () => { fault.close(); await hg.close(); });
+	await hg.restart({ env: fault.env() });
+	const events = Array.from({ length: 8 }, () => pageView({ properties: { pad: 'x'.repeat(60_000) } }));
+	for (const event of events) await accept(hg, [event]);
+	await hg.drained();
+	const held = () => ['events', 'journal', 'quarantine'].flatMap((dir) => readdirSync(join(hg.dataDir, dir), { recursive: true }).sort());
+	const before = await waitFor(async () => (await hg.status()).journal.grace_files > 0 && held(), { what: 'a grace copy' });
+	fault.reset({ clock_ms: 40 * 24 * HOUR_MS });
+	await waitFor(() => hg.logs.find((l) => l.event === 'clock_leapt'), { what: 'the leap is seen' });
+	await new Promise((resolve) => setTimeout(resolve, 3000)); // an hour that is over is closed, and the files looked through, at once
+	assert.deepEqual(held(), before);
+	assert.equal((await accept(hg, events)).duplicates, events.length);
+	const fresh = pages(1);
+	assert.equal((await accept(hg, fresh)).accepted, 1);
+	assert.equal((await accept(hg, fresh)).duplicates, 1);
+	fault.reset({ clock_ms: 0 });
+	assert.equal((await accept(hg, [...events, ...fresh])).duplicates, events.length + 1);
+	await hg.drained();
+	assert.equal(positions(hg).length, events.length + 1);
+});
+
 test('what the sink has is kept for its grace, over a restart, and can be exported; then it goes', { timeout: 60_000 }, async (t) => {
 	const config = (grace_ms) => ({ lanes: 1, journal: { file_bytes: '256KiB', grace_ms } });
 	const hg = await headgate(t, { config: config('1h') });

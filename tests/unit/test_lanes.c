@@ -3,8 +3,10 @@
 #include "forward/lanes.h"
 #include "journal_fixture.h"
 
+#include "base/clock.h"
+
 #define LANES 3
-#define T0 INT64_C(1795312800000)
+#define T0 INT64_C(1700000000000)
 
 struct world {
 	struct fixture f;
@@ -93,6 +95,22 @@ static void test_order_within_a_lane_is_the_journals(void **state)
 	expect_end(world);
 }
 
+/* Else the lane that has it would wait until the clock is there again, or until no other lane has anything. */
+static void test_what_seems_to_come_from_the_future_is_not_kept_back(void **state)
+{
+	struct world *world = *state;
+	int64_t future_ms = clock_wall_ms() - T0 + 86400000;
+	append(world, 0, 10);
+	append(world, 1, future_ms);
+	append(world, 1, 20);
+	append(world, 0, 30);
+	expect(world, 1, future_ms);
+	expect(world, 0, 10);
+	expect(world, 1, 20);
+	expect(world, 0, 30);
+	expect_end(world);
+}
+
 /* What was read ahead of another lane's record is neither settled nor in the books, and is there after a start over. */
 static void test_what_is_not_handed_out_is_not_settled(void **state)
 {
@@ -146,6 +164,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_merged_by_time_of_receipt),
 		TEST(test_order_within_a_lane_is_the_journals),
+		TEST(test_what_seems_to_come_from_the_future_is_not_kept_back),
 		TEST(test_what_is_not_handed_out_is_not_settled),
 		TEST(test_backlogs_of_unequal_length),
 	};
