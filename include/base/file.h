@@ -12,6 +12,9 @@ MUST_CHECK bool file_read(struct arena *arena, const char *path, size_t limit_by
                           struct error *err);
 /* Writes all bytes at `offset`, going on after short writes and EINTR. */
 MUST_CHECK bool file_write_at(int fd, struct slice bytes, uint64_t offset, struct error *err);
+/* Appends a line (its LF included) and fdatasyncs. Half a line that a crash left at the end is ended first; what fails
+ * here is cut off again. fd: readable; one appends at a time. */
+MUST_CHECK bool file_append_line(int fd, struct slice line, struct error *err);
 /* Writes <path>.tmp (mode 0600), fdatasyncs, renames onto path, fsyncs the directory. */
 MUST_CHECK bool file_replace(const char *path, struct slice bytes, struct error *err);
 /* fsync of the directory that holds `path` (after create, rename, unlink), or of `path` itself if it is a directory. */

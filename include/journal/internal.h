@@ -123,8 +123,8 @@ struct journal {
 	uint32_t seen, seen_woken; /* forwarder */
 	pthread_t keeper;
 	bool keeper_runs;
-	bool stop, chores;                   /* keeper_mutex */
-	int64_t measured_ms, chores_done_ms; /* keeper */
+	bool stop, chores;                                    /* keeper_mutex */
+	int64_t measured_ms, measure_rest_ms, chores_done_ms; /* keeper */
 	pthread_mutex_t keeper_mutex;
 	pthread_cond_t keeper_cond;
 	uint32_t series_bytes, series_commits, series_events, series_dead_letters, series_sync_us;

@@ -131,6 +131,25 @@ static bool write_synced(const char *path, struct slice bytes, struct error *err
 	return done;
 }
 
+static bool ends_in_half_a_line(int fd, uint64_t size)
+{
+	char last = '\n';
+	return size && pread(fd, &last, 1, (off_t)size - 1) == 1 && last != '\n';
+}
+
+bool file_append_line(int fd, struct slice line, struct error *err)
+{
+	struct stat st;
+	if (fstat(fd, &st) != 0)
+		return error_set_errno(err, "fstat");
+	uint64_t size = (uint64_t)st.st_size, at = size;
+	bool ok = !ends_in_half_a_line(fd, size) || file_write_at(fd, SLICE("\n"), at++, err);
+	ok = ok && file_write_at(fd, line, at, err) && (fdatasync(fd) == 0 || error_set_errno(err, "fdatasync"));
+	if (!ok && ftruncate(fd, (off_t)size) != 0)
+		error_prepend(err, "half a line stays");
+	return ok;
+}
+
 bool file_replace(const char *path, struct slice bytes, struct error *err)
 {
 	char temporary[PATH_MAX];

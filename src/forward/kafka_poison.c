@@ -72,16 +72,12 @@ static void write_line(struct buffer *out, const struct journal_record *record, 
 
 static bool append_synced(const char *path, struct slice line, struct error *err)
 {
-	struct stat info;
-	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return error_set_errno(err, "%s", path);
-	bool done = fstat(fd, &info) == 0 || error_set_errno(err, "%s", path);
-	done = done && file_write_at(fd, line, (uint64_t)info.st_size, err);
-	if (done && fdatasync(fd) != 0)
-		done = error_set_errno(err, "syncing %s", path);
+	bool done = file_append_line(fd, line, err);
 	close(fd);
-	return done && file_sync_dir(path, err);
+	return done ? file_sync_dir(path, err) : error_prepend(err, "%s", path);
 }
 
 static bool keep(const char *data_dir, const char *log_id, const struct kafka_entry *entry, struct error *err)

@@ -38,31 +38,11 @@ static void path_of(const struct audit_log *log, const char *name, char path[PAT
 	snprintf(path, PATH_MAX, "%s/%.60s", log->dir, name);
 }
 
-static bool ends_in_half_a_line(const struct audit_log *log, uint64_t size)
-{
-	char last = '\n';
-	return size && pread(log->fd, &last, 1, (off_t)size - 1) == 1 && last != '\n';
-}
-
-static bool append_locked(struct audit_log *log, struct slice line, struct error *err)
-{
-	struct stat st;
-	if (fstat(log->fd, &st) != 0)
-		return error_set_errno(err, "fstat");
-	uint64_t size = (uint64_t)st.st_size, at = size;
-	bool ok = !ends_in_half_a_line(log, size) || file_write_at(log->fd, SLICE("\n"), at++, err);
-	ok = ok && file_write_at(log->fd, line, at, err) &&
-	     (fdatasync(log->fd) == 0 || error_set_errno(err, "fdatasync"));
-	if (!ok && ftruncate(log->fd, (off_t)size) != 0)
-		error_prepend(err, "half a line stays");
-	return ok;
-}
-
 static bool append(struct audit_log *log, struct slice line, struct error *err)
 {
 	if (flock(log->fd, LOCK_EX) != 0)
 		return error_set_errno(err, NAME);
-	bool ok = append_locked(log, line, err);
+	bool ok = file_append_line(log->fd, line, err);
 	flock(log->fd, LOCK_UN);
 	return ok || error_prepend(err, NAME);
 }

@@ -1,7 +1,8 @@
 /* A file that holds something to erase is copied, byte for byte, but for the records in question: each becomes a GAP of
  * the same size and counter, its variable part zeros. So every offset and the salt stay what they were, and nobody who
  * knows the file needs to be told. The copy is synced and renamed over the file. What stands behind the end of
- * a file that was used before is cut off.
+ * a file that was used before is cut off, and so is the room of one that was closed early, as the open ones are for each
+ * erasure: while the sink is away they could fill the budget with nothing.
  *
  * Failure modes: a copy that fails is removed (by the next start, if the process dies), the file stays as it was, and the
  * erasure has failed: files before it are done, and it may be asked for again. */
@@ -23,6 +24,7 @@
 
 #define COPY_BYTES ((size_t)256 * 1024)
 #define WAIT_MS 30000
+#define UNUSED_SHARE 4 /* a file of which a quarter is unused was closed early */
 #define LOOK_NS 5000000
 
 /* A place in a file to blank. A record: `header` is what its GAP keeps; damage: length only. */
@@ -167,8 +169,10 @@ static bool write_copy(const struct erasure *erasure, int to, struct error *err)
 /* No reader is there, and the next one is to see the file as it is now. */
 static void set_end(const struct erasure *erasure)
 {
+	uint64_t before = atomic_exchange(&erasure->file->capacity, erasure->end);
 	atomic_store(&erasure->file->end, erasure->end);
-	atomic_store(&erasure->file->capacity, erasure->end);
+	if (before > erasure->end)
+		journal_shrink_used(erasure->journal, before - erasure->end);
 }
 
 static bool rewrite(const struct erasure *erasure, const char *path, struct error *err)
@@ -191,15 +195,17 @@ static bool rewrite(const struct erasure *erasure, const char *path, struct erro
 }
 
 /* Behind the end of a file that was used before stands its past. */
-static bool cut_past(const struct erasure *erasure, struct error *err)
+static bool cut_tail(const struct erasure *erasure, struct error *err)
 {
 	struct stat st;
 	if (fstat(erasure->fd, &st) != 0)
 		return error_set_errno(err, "fstat");
-	if (!erasure->file->recycled || (uint64_t)st.st_size <= erasure->end)
+	uint64_t size = (uint64_t)st.st_size;
+	bool closed_early = size > erasure->end && size - erasure->end >= size / UNUSED_SHARE;
+	if (size <= erasure->end || (!erasure->file->recycled && !closed_early))
 		return true;
 	if (ftruncate(erasure->fd, (off_t)erasure->end) != 0 || fdatasync(erasure->fd) != 0)
-		return error_set_errno(err, "cutting off what a file held before");
+		return error_set_errno(err, "cutting off what stands behind a file's end");
 	set_end(erasure);
 	return true;
 }
@@ -209,7 +215,7 @@ static bool erase_in_open(struct erasure *erasure, const char *path, struct jour
 	if (!find_in_file(erasure, err))
 		return false;
 	if (erasure->count == 0)
-		return cut_past(erasure, err);
+		return cut_tail(erasure, err);
 	if (!rewrite(erasure, path, err))
 		return false;
 	out->files++;

@@ -19,6 +19,8 @@
 #include "base/metrics.h"
 
 #define MEASURE_MS 1000
+#define MEASURE_MOST_MS 10000
+#define MEASURE_REST 50 /* times as long as a walk took is not walked: a folder of many files must not cost a core */
 #define PREPARE_RETRY_MS 1000
 #define INDEX_RETRY_MS 10000
 #define IDLE_MS 250
@@ -373,6 +375,12 @@ static void scrub_spares(struct journal *journal)
 	atomic_store(&journal->scrubs_done, wanted);
 }
 
+static int64_t rest_behind(int64_t walk_ms)
+{
+	int64_t rest_ms = walk_ms * MEASURE_REST;
+	return rest_ms < MEASURE_MS ? MEASURE_MS : rest_ms > MEASURE_MOST_MS ? MEASURE_MOST_MS : rest_ms;
+}
+
 static void do_chores(struct journal *journal)
 {
 	sync_all(journal);
@@ -386,9 +394,10 @@ static void do_chores(struct journal *journal)
 	}
 	freed = release_covered(journal) || freed;
 	int64_t now_ms = clock_monotonic_ms();
-	if (freed || now_ms - journal->measured_ms >= MEASURE_MS) {
+	if (now_ms - journal->measured_ms >= (freed ? 0 : journal->measure_rest_ms)) {
 		journal_measure(journal);
-		journal->measured_ms = now_ms;
+		journal->measured_ms = clock_monotonic_ms();
+		journal->measure_rest_ms = rest_behind(journal->measured_ms - now_ms);
 	}
 	if (!atomic_load(&journal->failed))
 		for (uint32_t i = 0; i < journal->options.lanes; i++)
@@ -459,6 +468,7 @@ static void *run_keeper(void *argument)
 	metrics_register_thread();
 	pthread_setname_np(pthread_self(), "keeper");
 	journal->measured_ms = clock_monotonic_ms();
+	journal->measure_rest_ms = MEASURE_MS;
 	do {
 		do_chores(journal);
 		tend(journal);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <sys/syscall.h>
 
+#include "base/file.h"
 #include "journal/erase.h"
 
 #define VALUE_BYTES 700
@@ -179,6 +180,26 @@ static void test_gone_and_the_rest_stays(void **state)
 	assert_int_equal(seen.records, RECORDS - RECORDS / EVERY);
 	assert_int_equal(seen.other_gaps + seen.letters, 0);
 	assert_int_equal(erase(&f, NULL).files, 0); /* a second time there is nothing to do */
+	fixture_fini(&f);
+}
+
+/* Each erasure closes the open file: the room it had must not stay with it. */
+static void test_many_erasures_take_no_room(void **state)
+{
+	(void)state;
+	struct fixture f;
+	set_up(&f);
+	for (int i = 0; i < 40; i++) {
+		fixture_write(&f, 0, 1, VALUE_BYTES);
+		erase(&f, NULL);
+	}
+	assert_int_equal(fixture_files(&f, 0, 0, NULL), 41);
+	char folder[256];
+	snprintf(folder, sizeof(folder), "%s/journal/0", f.dir);
+	assert_in_range(file_disk_usage(folder), 40 * VALUE_BYTES, 40 * 16384 + 3 * f.options.file_bytes);
+	fixture_write(&f, 0, RECORDS - 40, VALUE_BYTES);
+	fixture_reopen(&f);
+	assert_int_equal(read_back(&f).erased, 40 / EVERY);
 	fixture_fini(&f);
 }
 
@@ -370,13 +391,10 @@ static void test_failure_of_each_call(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_gone_and_the_rest_stays),
-		cmocka_unit_test(test_books_after_a_start),
-		cmocka_unit_test(test_writing_goes_on),
-		cmocka_unit_test(test_past_of_used_files),
-		cmocka_unit_test(test_damage),
-		cmocka_unit_test(test_failure_of_each_call),
-		cmocka_unit_test(test_crash_at_each_call),
+		cmocka_unit_test(test_gone_and_the_rest_stays), cmocka_unit_test(test_many_erasures_take_no_room),
+		cmocka_unit_test(test_books_after_a_start),     cmocka_unit_test(test_writing_goes_on),
+		cmocka_unit_test(test_past_of_used_files),      cmocka_unit_test(test_damage),
+		cmocka_unit_test(test_failure_of_each_call),    cmocka_unit_test(test_crash_at_each_call),
 	};
 	metrics_register_thread();
 	return cmocka_run_group_tests(tests, NULL, NULL);
