@@ -27,6 +27,7 @@ struct holdings {
 	/* Appends and commits one event record; its slices are copied. Sets its position. */
 	bool (*append)(void *context, struct journal_record *record, struct error *err);
 	bool (*goes_on)(void *context); /* false: the process is ending */
+	uint64_t found_bytes_max;       /* of what is found, where it takes memory; 0: any */
 };
 
 /* Writes NDJSON to `fd`, one line for each thing held, `store` naming where; *found: how many lines. */

@@ -11,6 +11,8 @@
 #include "http/server.h"
 #include "pipeline/errand.h"
 
+#define FOUND_BYTES_MAX ((uint64_t)64 << 20)
+
 /* ---- errands ---- */
 
 struct waiting {
@@ -144,6 +146,7 @@ bool erasure_find(void *context, const struct person *who, int fd, struct error 
 {
 	struct service *service = context;
 	struct holdings holdings = holdings_of(service, service->boot);
+	holdings.found_bytes_max = FOUND_BYTES_MAX;
 	uint64_t found;
 	return holdings_find(&holdings, who, fd, &found, err);
 }

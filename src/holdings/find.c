@@ -22,9 +22,9 @@ struct finding {
 	struct person_search search;
 	struct buffer out;
 	int fd;
-	uint64_t found;
-	struct error *err;
+	uint64_t found, bytes;
 	bool failed;
+	struct error why;
 	const char *file; /* being read */
 	struct journal_position delivered[JOURNAL_LANES_MAX];
 };
@@ -47,8 +47,15 @@ static bool write_all(int fd, struct slice bytes, struct error *err)
 static void flush(struct finding *finding)
 {
 	if (!finding->failed && finding->out.failed)
-		finding->failed = !error_set(finding->err, ERROR_MEMORY, "what was found");
-	if (!finding->failed && !write_all(finding->fd, buffer_slice(&finding->out), finding->err))
+		finding->failed = !error_set(&finding->why, ERROR_MEMORY, "what was found");
+	uint64_t most = finding->holdings->found_bytes_max;
+	finding->bytes += finding->out.len;
+	if (!finding->failed && most && finding->bytes > most)
+		finding->failed = !error_set(&finding->why, ERROR_DATA,
+		                             "over %" PRIu64 " MiB are held: stop headgate and run headgate find, "
+		                             "which then reads the directory itself",
+		                             most >> 20);
+	if (!finding->failed && !write_all(finding->fd, buffer_slice(&finding->out), &finding->why))
 		finding->failed = true;
 	finding->out.len = 0;
 }
@@ -111,12 +118,18 @@ static void read_delivered(struct finding *finding)
 	}
 }
 
+static bool goes_on(const struct finding *finding)
+{
+	const struct holdings *holdings = finding->holdings;
+	return !finding->failed && (!holdings->goes_on || holdings->goes_on(holdings->context));
+}
+
 static bool find_record(void *context, const struct journal_record *record)
 {
 	struct finding *finding = context;
 	if ((record->type != JOURNAL_EVENT && record->type != JOURNAL_DEAD_LETTER) ||
 	    !person_matches(&finding->search, record->value))
-		return !finding->failed;
+		return goes_on(finding);
 	uint32_t lane = record->lane;
 	begin_line(finding, "journal", finding->file);
 	buffer_append_format(&finding->out, ",\"position\":\"%s/%" PRIu32 "/%" PRIu64 "/%" PRIu64 "\"",
@@ -128,7 +141,7 @@ static bool find_record(void *context, const struct journal_record *record)
 	json_write_string_safe(&finding->out, record->topic);
 	put_record(finding, record->value);
 	end_line(finding);
-	return !finding->failed;
+	return goes_on(finding);
 }
 
 static bool find_in_journal(struct finding *finding, struct error *err)
@@ -148,6 +161,8 @@ static bool find_in_journal(struct finding *finding, struct error *err)
 		    why.code != ERROR_NOT_FOUND && access(files[i].path, F_OK) == 0)
 			ok = error_set(err, why.code, "%s", why.message);
 		ok = ok && !finding->failed;
+		if (ok && !goes_on(finding))
+			ok = error_set(err, ERROR_UNAVAILABLE, "stopping");
 	}
 	free(files);
 	return ok;
@@ -178,11 +193,9 @@ static bool find_line(void *context, const char *path, uint64_t number, struct s
 	return true;
 }
 
-static bool goes_on(void *context)
+static bool file_goes_on(void *context)
 {
-	const struct finding *finding = context;
-	const struct holdings *holdings = finding->holdings;
-	return !finding->failed && (!holdings->goes_on || holdings->goes_on(holdings->context));
+	return goes_on(context);
 }
 
 static void find_quarantined(void *context, const char *file, uint64_t line, size_t offset, struct slice bytes)
@@ -231,11 +244,10 @@ bool holdings_find(const struct holdings *holdings, const struct person *who, in
 		return error_set(err, ERROR_MEMORY, "a search");
 	finding->holdings = holdings;
 	finding->fd = fd;
-	finding->err = err;
 	person_search_init(&finding->search, who, true);
 	buffer_init(&finding->out, NULL);
 	read_delivered(finding);
-	const struct file_erase_calls lines = { .matches = find_line, .goes_on = goes_on, .context = finding };
+	const struct file_erase_calls lines = { .matches = find_line, .goes_on = file_goes_on, .context = finding };
 	const struct quarantine_calls quarantined = { &finding->search, find_quarantined, finding };
 	bool ok = find_in_journal(finding, err) && file_erase_visit(holdings->data_dir, &lines, err) &&
 	          quarantine_find(holdings->data_dir, &quarantined, err);
@@ -245,6 +257,8 @@ bool holdings_find(const struct holdings *holdings, const struct person *who, in
 		flush(finding);
 		ok = !finding->failed;
 	}
+	if (finding->failed && err)
+		*err = finding->why;
 	if (ok && finding->search.failed)
 		ok = error_set(err, ERROR_MEMORY, "a record could not be read");
 	*found = finding->found;

@@ -253,6 +253,21 @@ function load(hg, people) {
 	return { acked, stop: () => { stop = true; return done; } };
 }
 
+test('what is found takes a bounded part of the memory; the stopped directory gives all', { timeout: 60_000 }, async (t) => {
+	const hg = await headgate(t, { config: { lanes: 1, journal: { file_bytes: '4MiB' } } });
+	const ids = { user_id: uniqueId('everyone') }, pad = 'x'.repeat(50_000), COUNT = 1500;
+	for (let i = 0; i < COUNT; i += 10)
+		assert.equal((await hg.post(Array.from({ length: 10 }, () => pageView({ ids, properties: { pad } })))).status, 200);
+	await hg.drained();
+	const { code, out, err } = await run(hg, 'find', '--id', `user_id=${ids.user_id}`);
+	assert.notEqual(code, 0);
+	assert.match(out + err, /over 64 MiB are held: stop headgate/);
+	assert.equal((await find(hg, 'user_id=nobody')).length, 0);
+	await hg.sigterm();
+	const found = await find(hg, `user_id=${ids.user_id}`);
+	assert.equal(found.filter((f) => f.store === 'files').length, COUNT);
+});
+
 test('under load, killed in the middle: others lose nothing, and asked again it is done', { timeout: 120_000 }, async (t) => {
 	const hg = await headgate(t, { config: { journal: { file_bytes: '1MiB' } } });
 	const gone = `gone-${uniqueId()}`, kept = `kept-${uniqueId()}`, acked = [];
