@@ -136,8 +136,10 @@ int main(void)
 {
 	char dir[] = "/tmp/headgate-bench-XXXXXX", command[64];
 	struct error err;
-	if (sodium_init() < 0 || !mkdtemp(dir))
+	if (sodium_init() < 0 || !mkdtemp(dir)) {
+		perror(dir);
 		return 1;
+	}
 	metrics_register_thread();
 	struct snapshot *snap = load();
 	const struct dedup_options dedup_options = { .memory_bytes = 256 << 20, .bucket_ms = DEDUP_BUCKET_MS };
@@ -146,12 +148,16 @@ int main(void)
 		.dir = dir, .lanes = 1, .file_bytes = 64 << 20, .sync_interval_ms = 100, .disk_budget_bytes = 8ULL << 30
 	};
 	struct journal *journal = journal_open(&options, &err);
-	if (!journal || !dedup)
+	if (!journal || !dedup) {
+		fprintf(stderr, "%s\n", err.message);
 		return 1;
+	}
 	dedup_set_key(dedup, journal_hash_key(journal));
 	const struct pipeline_options lane = { .journal = journal, .dedup = dedup, .commit_at_once = true };
 	struct pipeline *pipeline = pipeline_create(&lane, &err);
 	bool ok = pipeline && measure(pipeline, snap);
+	if (!pipeline)
+		fprintf(stderr, "%s\n", err.message);
 	pipeline_destroy(&pipeline);
 	journal_close(&journal);
 	dedup_destroy(&dedup);
