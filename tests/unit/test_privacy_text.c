@@ -102,7 +102,7 @@ static void test_barcode_or_person(void **state)
 {
 	(void)state;
 	struct redact_found found = { 0 };
-	char made[14], text[14];
+	char made[20], text[20];
 	for (int serial = 0; serial < 10000; serial++) {
 		snprintf(made, sizeof made, "8801062%06d", serial);
 		strcpy(text, made);
