@@ -135,7 +135,7 @@ static void judge_topic(void *context, const char *topic, rd_kafka_resp_err_t co
 	const struct rd_kafka_metadata *metadata = context;
 	int replicas = replicas_of(metadata, topic);
 	const char *in_sync = code ? NULL : kafka_describe_get(settings, "min.insync.replicas");
-	if (replicas && in_sync && (replicas < SAFE_IN_SYNC || atoi(in_sync) < SAFE_IN_SYNC))
+	if (replicas && in_sync && (replicas < SAFE_IN_SYNC || strtol(in_sync, NULL, 10) < SAFE_IN_SYNC))
 		log_warn("topic_can_lose_events", "topic=%s replicas=%d min.insync.replicas=%s reason=%s", topic,
 		         replicas, in_sync,
 		         "one broker's copy counts as delivered; three replicas and min.insync.replicas=2 are safe");
