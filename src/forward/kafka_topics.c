@@ -103,7 +103,7 @@ bool kafka_topics_ensure(rd_kafka_t *rk, const struct config *cfg, const struct 
 		if (is_there(metadata, names[i]))
 			continue;
 		if (!cfg->topics.create)
-			log_warn("topic_missing", "topic=%.*s topics.create=false", SLICE_ARG(names[i]));
+			log_warn("topic_missing", "topic=%.*s reason=topics.create is false", SLICE_ARG(names[i]));
 		else if ((missing[missing_count] = describe(cfg, names[i])))
 			missing_count++;
 	}
@@ -136,7 +136,7 @@ static void judge_topic(void *context, const char *topic, rd_kafka_resp_err_t co
 	int replicas = replicas_of(metadata, topic);
 	const char *in_sync = code ? NULL : kafka_describe_get(settings, "min.insync.replicas");
 	if (replicas && in_sync && (replicas < SAFE_IN_SYNC || strtol(in_sync, NULL, 10) < SAFE_IN_SYNC))
-		log_warn("topic_can_lose_events", "topic=%s replicas=%d min.insync.replicas=%s reason=%s", topic,
+		log_warn("topic_can_lose_events", "topic=%s replicas=%d min_insync_replicas=%s reason=%s", topic,
 		         replicas, in_sync,
 		         "one broker's copy counts as delivered; three replicas and min.insync.replicas=2 are safe");
 }

@@ -28,7 +28,7 @@ test('a topic of which one broker may have the only copy is warned of; those we 
 	const hg = await headgate(t, { config: { topics, kafka: { 'bootstrap.servers': kafka.direct } } });
 	await waitFor(async () => (await hg.status()).forwarder.state === 'running', { deadlineMs: 30_000, what: 'forwarding' });
 	const warned = hg.logs.filter((l) => l.event === 'topic_can_lose_events');
-	assert.deepEqual(warned.map((l) => [l.topic, l.replicas]).sort(), [['risky.events', '3'], ['single.rejected', '1']]);
+	assert.deepEqual(warned.map((l) => [l.topic, l.replicas, l.min_insync_replicas]).sort(), [['risky.events', 3, '1'], ['single.rejected', 1, '1']]);
 	for (const topic of ['made.consent', 'made.checkpoints']) {
 		const { replication, config } = await kafka.describeTopic(topic);
 		assert.deepEqual([replication, config['min.insync.replicas']], [3, '2'], topic);
