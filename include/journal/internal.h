@@ -131,6 +131,13 @@ struct journal {
 };
 
 /* ---- files.c ---- */
+/* A file that was left behind before its first record has passed its name on to the one behind it, which begins with the
+ * same counter: what lies under that name is not this file any more. Under the lane's mutex, or by the keeper. */
+static inline bool journal_file_has_passed_its_name(const struct journal_file *file)
+{
+	return file->next && strcmp(file->next->name, file->name) == 0;
+}
+
 static inline uint64_t journal_file_payload(uint64_t capacity)
 {
 	return capacity - JOURNAL_HEADER_BYTES - JOURNAL_SEAL_BYTES;

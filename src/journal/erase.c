@@ -194,7 +194,7 @@ static bool rewrite(const struct erasure *erasure, const char *path, struct erro
 	return file_sync_dir(path, err);
 }
 
-/* Behind the end of a file that was used before stands its past. */
+/* Behind the end of a file that was used before stands its past, behind that of one closed early the room it had. */
 static bool cut_tail(const struct erasure *erasure, struct error *err)
 {
 	struct stat st;
@@ -228,11 +228,10 @@ static bool erase_in_open(struct erasure *erasure, const char *path, struct jour
 	return true;
 }
 
-/* A file that was left behind before its first record has passed its name on to the next one. */
 static bool owns_its_name(struct journal_lane *lane, const struct journal_file *file)
 {
 	pthread_mutex_lock(&lane->mutex);
-	bool owns = !file->next || strcmp(file->next->name, file->name) != 0;
+	bool owns = !journal_file_has_passed_its_name(file);
 	pthread_mutex_unlock(&lane->mutex);
 	return owns;
 }

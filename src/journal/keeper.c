@@ -192,13 +192,6 @@ static bool save_totals(struct journal *journal, struct journal_lane *lane)
 	return meta_write(journal->dir, &journal->meta, NULL);
 }
 
-/* A file that was left behind before its first record has passed its name on to the one behind it, which begins with the
- * same counter: what lies under that name is not this file any more. */
-static bool has_passed_its_name(const struct journal_file *file)
-{
-	return file->next && strcmp(file->next->name, file->name) == 0;
-}
-
 static bool unlink_file(struct journal_lane *lane, const struct journal_file *file)
 {
 	char path[JOURNAL_PATH_BYTES];
@@ -214,7 +207,7 @@ static enum release release_next(struct journal *journal, struct journal_lane *l
 	if (!file)
 		return RELEASE_NONE;
 	journal_grace_leave(journal, file);
-	bool is_there = !has_passed_its_name(file);
+	bool is_there = !journal_file_has_passed_its_name(file);
 	if (is_there && journal_spare_keep(lane, file))
 		return RELEASE_SPARED;
 	if (is_there && (!save_totals(journal, lane) || !unlink_file(lane, file))) {
